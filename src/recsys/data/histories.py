@@ -1,0 +1,224 @@
+"""The matrices that models learn from and are asked with: NumPy and SciPy only, since serving imports them.
+
+A query is a *history and a cart*, never a customer number, so a new customer with two purchases, one known
+for years and an anonymous cart take the same path in training, evaluation and serving.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+
+Csr = sp.csr_matrix
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class IdMap:
+    """Sorted unique ids and their positions; -1 stands for an unknown id."""
+
+    ids: tuple[str, ...]
+
+    @classmethod
+    def of(cls, ids: Sequence[str]) -> "IdMap":
+        return cls(tuple(sorted(set(ids))))
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {name: at for at, name in enumerate(self.ids)}
+
+    def positions(self, ids: Sequence[str]) -> Ints:
+        """int64 (len(ids),); -1 where the id is unknown."""
+        get = self._position.get
+        return np.fromiter((get(name, -1) for name in ids), np.int64, len(ids))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._position
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Histories:
+    """What is known of each of n queries at its own moment: order lines, and the open cart if there is one.
+
+    Lines of query q are `indptr[q]:indptr[q + 1]`, one per order and item, oldest order first.
+
+    items      int32 (m,)    item position
+    orders     int32 (m,)    order of the query counted back in time: 0 = its latest order
+    ages       float32 (m,)  days from the order to the query's moment
+    weights    float32 (m,)  damped quantity (1 where quantity does not count)
+    cart       CSR float32 (n, n_items), 1 where the item lies in the open cart
+    customers  int64 (n,)    row of the same customer in the data that models were fit on, or -1; only used to
+                             keep a customer from being the own neighbour
+    """
+
+    indptr: Ints
+    items: np.ndarray
+    orders: np.ndarray
+    ages: Floats
+    weights: Floats
+    cart: Csr
+    customers: Ints
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def n_items(self) -> int:
+        return int(self.cart.shape[1])
+
+    @cached_property
+    def rows(self) -> Ints:
+        """int64 (m,): query of each line."""
+        return np.repeat(np.arange(len(self)), np.diff(self.indptr))
+
+    @cached_property
+    def n_orders(self) -> Ints:
+        """int64 (n,): orders of each query."""
+        out = np.zeros(len(self), np.int64)
+        np.maximum.at(out, self.rows, self.orders.astype(np.int64) + 1)
+        return out
+
+    @cached_property
+    def _cells(self) -> tuple[Ints, Csr]:
+        """Cell of each line in the (query, item) pattern, and that pattern as CSR with sorted columns."""
+        key = self.rows * self.n_items + self.items
+        cells, inverse = np.unique(key, return_inverse=True)
+        indptr = np.searchsorted(cells, np.arange(len(self) + 1) * self.n_items)
+        pattern = sp.csr_matrix(
+            (np.ones(len(cells), np.float32), (cells % max(self.n_items, 1)).astype(np.int32), indptr),
+            shape=self.cart.shape,
+        )
+        return inverse, pattern
+
+    def _on_cells(self, data: np.ndarray) -> Csr:
+        pattern = self._cells[1]
+        return sp.csr_matrix((data.astype(np.float32), pattern.indices, pattern.indptr), shape=pattern.shape)
+
+    def sums(self, values: np.ndarray) -> Csr:
+        """CSR (n, n_items): `values` (m,) of the lines summed per query and item."""
+        inverse, pattern = self._cells
+        return self._on_cells(np.bincount(inverse, values, minlength=pattern.nnz))
+
+    @cached_property
+    def counts(self) -> Csr:
+        """CSR (n, n_items): weight of the orders in which the query bought the item."""
+        return self.sums(self.weights)
+
+    def decayed(self, half_life: float) -> Csr:
+        """CSR (n, n_items): weights halved every `half_life` days."""
+        return self.sums(self.weights * np.float32(0.5) ** (self.ages / np.float32(half_life)))
+
+    def order_decayed(self, rate: float) -> Csr:
+        """CSR (n, n_items): weights times `rate` for each later order of the query."""
+        return self.sums(self.weights * np.float32(rate) ** self.orders)
+
+    @cached_property
+    def last_age(self) -> Csr:
+        """CSR (n, n_items): days since the query last bought the item."""
+        return self.extreme(np.minimum, self.ages)
+
+    @cached_property
+    def first_age(self) -> Csr:
+        """CSR (n, n_items): days since the query first bought the item."""
+        return self.extreme(np.maximum, self.ages)
+
+    def extreme(self, ufunc: np.ufunc, values: np.ndarray) -> Csr:
+        """CSR (n, n_items): smallest (`np.minimum`) or largest (`np.maximum`) of `values` (m,) of the lines."""
+        inverse, pattern = self._cells
+        out = np.full(pattern.nnz, np.inf if ufunc is np.minimum else -np.inf, np.float32)
+        ufunc.at(out, inverse, values)
+        return self._on_cells(out)
+
+    def take(self, rows: np.ndarray | slice) -> "Histories":
+        """The queries at `rows`, in that order."""
+        picked = np.arange(len(self))[rows]
+        sizes = np.diff(self.indptr)[picked]
+        indptr = np.concatenate([[0], np.cumsum(sizes)])
+        lines = np.repeat(self.indptr[picked] - indptr[:-1], sizes) + np.arange(indptr[-1])
+        return Histories(
+            indptr,
+            self.items[lines],
+            self.orders[lines],
+            self.ages[lines],
+            self.weights[lines],
+            self.cart[picked],
+            self.customers[picked],
+        )
+
+    def with_cart(self, cart: Csr) -> "Histories":
+        """The same histories with another cart, CSR (n, n_items)."""
+        return replace(self, cart=cart)
+
+    def without_cart(self) -> "Histories":
+        return self.with_cart(sp.csr_matrix(self.cart.shape, dtype=np.float32))
+
+    @property
+    def has_cart(self) -> np.ndarray:
+        """bool (n,): the cart holds at least one known item."""
+        return np.asarray(np.diff(self.cart.indptr) > 0)
+
+    @property
+    def has_history(self) -> np.ndarray:
+        """bool (n,): at least one line of a known item."""
+        return np.asarray(np.diff(self.indptr) > 0)
+
+
+def carts(items: Sequence[np.ndarray], n_items: int) -> Csr:
+    """CSR float32 (len(items), n_items): 1 at each item position; unknown (-1) and repeated ones are dropped."""
+    kept = [np.unique(row[row >= 0]) for row in items]
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in kept])]).astype(np.int64)
+    indices = np.concatenate([*kept, np.zeros(0, np.int64)]).astype(np.int32)
+    return sp.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(items), n_items))
+
+
+def empty_histories(n: int, n_items: int) -> Histories:
+    """n queries of which nothing is known."""
+    none = np.zeros(0, np.float32)
+    return Histories(
+        np.zeros(n + 1, np.int64),
+        np.zeros(0, np.int32),
+        np.zeros(0, np.int32),
+        none,
+        none,
+        sp.csr_matrix((n, n_items), dtype=np.float32),
+        np.full(n, -1, np.int64),
+    )
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """What the catalog knows of the n items of a model, in the order of its IdMap.
+
+    texts    n strings: name, category path, brand and size in words
+    names    n strings for people
+    levels   int32 (n, 3): department, category, type as codes; -1 = unknown
+    prices   float32 (n,): latest median price per unit; NaN = unknown
+    """
+
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+    levels: np.ndarray
+    prices: Floats
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """What models learn from, up to one moment.
+
+    histories   one per customer of `customers`, all at the moment, carts empty
+    orders      CSR float32 (n_orders, n_items), 1 where the order holds the item; guests' orders too
+    order_ages  float32 (n_orders,): days from the order to the moment
+    """
+
+    items: IdMap
+    customers: IdMap
+    histories: Histories
+    orders: Csr
+    order_ages: Floats
+    facts: ItemFacts

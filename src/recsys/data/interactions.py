@@ -1,0 +1,164 @@
+"""Accepted orders → the matrices of one moment. Nothing dated at or after the moment is read."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from recsys.data.histories import Csr, Histories, IdMap, ItemFacts, TrainData, empty_histories
+from recsys.errors import InputError
+
+DAY = 86_400_000_000  # microseconds
+LEVELS = ("department", "category", "type")
+PRICE_DAYS = 90
+
+
+@dataclass(frozen=True, kw_only=True)
+class InteractionOptions:
+    """How order lines become matrix cells."""
+
+    min_item_orders: int = 5  # an item is known (can be recommended) from this many orders before the moment
+    quantity: Literal["binary", "log", "sqrt", "linear"] = "binary"  # damping of the quantity of a line
+    max_age_days: float | None = None  # orders older than this are forgotten; null = none
+
+
+def lines_before(orders: pl.DataFrame, at: datetime | pl.DataFrame, max_age_days: float | None = None) -> pl.DataFrame:
+    """Order lines known at the moment, returns of that time taken off, with `age` in days.
+
+    `at` is one moment for all, or a frame (customer_id, at) with a moment per customer; then lines of
+    customers who are not in it, and guests, count from the latest of those moments.
+    Half-open: a line dated exactly at the moment is not known. Sorted by ordered_at, order_id, item_id.
+    """
+    if isinstance(at, datetime):
+        lines = orders.lazy().with_columns(at=pl.lit(at).dt.cast_time_unit("us"))
+    else:
+        latest = at["at"].max()
+        lines = orders.lazy().join(at.lazy(), on="customer_id", how="left").with_columns(pl.col("at").fill_null(latest))
+    returned = pl.when(pl.col("returned_at") < pl.col("at")).then("returned_quantity").otherwise(0.0)
+    known = (
+        lines.filter(pl.col("ordered_at") < pl.col("at"))
+        .with_columns(
+            quantity=pl.col("quantity") - returned.fill_null(0.0),
+            age=((pl.col("at") - pl.col("ordered_at")).dt.total_microseconds() / DAY).cast(pl.Float32),
+        )
+        .filter(pl.col("quantity") > 0)
+        .drop("at", "returned_at", "returned_quantity")
+    )
+    if max_age_days is not None:
+        known = known.filter(pl.col("age") <= max_age_days)
+    return known.sort("ordered_at", "order_id", "item_id").collect()
+
+
+def known_items(lines: pl.DataFrame, min_item_orders: int) -> IdMap:
+    """Items with at least `min_item_orders` lines (one line per order)."""
+    return IdMap.of(lines.group_by("item_id").len().filter(pl.col("len") >= min_item_orders)["item_id"].to_list())
+
+
+def train_data(
+    lines: pl.DataFrame, catalog: pl.DataFrame, options: InteractionOptions | None = None, items: IdMap | None = None
+) -> TrainData:
+    """What models learn from, out of `lines_before(...)`.
+
+    `items` fixes the items; by default they are those with enough orders in `lines`.
+    """
+    options = options or InteractionOptions()
+    items = items or known_items(lines, options.min_item_orders)
+    if len(items) < 2:
+        raise InputError(
+            f"{len(items)} items have at least {options.min_item_orders} orders before the moment, 2 are needed; "
+            "lower interactions.min_item_orders or give more orders"
+        )
+    coded = (
+        lines.lazy()
+        .with_columns(item=_code("item_id", items), weight=_damped(options.quantity))
+        .filter(pl.col("item").is_not_null())
+        .collect()
+    )
+    customers = IdMap.of(coded["customer_id"].drop_nulls().unique().to_list())
+    if not len(customers):
+        raise InputError(
+            "no order before the moment names a customer: histories would be empty; map data.orders.columns.customer_id"
+        )
+    matrix, ages = _orders_matrix(coded, len(items))
+    return TrainData(
+        items, customers, _histories(coded, customers, len(items)), matrix, ages, item_facts(items, catalog, lines)
+    )
+
+
+def _code(column: str, ids: IdMap) -> pl.Expr:
+    return pl.col(column).cast(pl.Enum(ids.ids), strict=False).to_physical().cast(pl.Int64)
+
+
+def _damped(how: str) -> pl.Expr:
+    quantity = pl.col("quantity")
+    damped = {
+        "binary": pl.lit(1.0),
+        "log": quantity.log1p() / np.log(2.0),
+        "sqrt": quantity.sqrt(),
+        "linear": quantity,
+    }
+    return damped[how].cast(pl.Float32)
+
+
+def _orders_matrix(coded: pl.DataFrame, n_items: int) -> tuple[Csr, np.ndarray]:
+    """Orders × items, 0/1, and the age of each order; orders in time order."""
+    row = coded["order_id"].rle_id().to_numpy().astype(np.int64)  # lines are sorted by time and order
+    first = np.flatnonzero(np.diff(row, prepend=-1))
+    data = np.ones(coded.height, np.float32)
+    matrix = sp.csr_matrix((data, (row, coded["item"].to_numpy())), shape=(len(first), n_items))
+    return matrix, coded["age"].to_numpy()[first]
+
+
+def _histories(coded: pl.DataFrame, customers: IdMap, n_items: int) -> Histories:
+    lines = (
+        coded.lazy()
+        .filter(pl.col("customer_id").is_not_null())
+        .with_columns(customer=_code("customer_id", customers))
+        .sort("customer", "ordered_at", "order_id", "item")
+        .with_columns(order=pl.struct("customer", "order_id").rle_id().cast(pl.Int64))
+        .with_columns(order=pl.col("order").max().over("customer") - pl.col("order"))
+        .select("customer", "item", "order", "age", "weight")
+        .collect()
+    )
+    counts = np.bincount(lines["customer"].to_numpy(), minlength=len(customers))
+    blank = empty_histories(len(customers), n_items)
+    return Histories(
+        np.concatenate([[0], np.cumsum(counts)]),
+        lines["item"].to_numpy().astype(np.int32),
+        lines["order"].to_numpy().astype(np.int32),
+        lines["age"].to_numpy(),
+        lines["weight"].to_numpy(),
+        blank.cart,
+        np.arange(len(customers)),
+    )
+
+
+def item_facts(items: IdMap, catalog: pl.DataFrame, lines: pl.DataFrame) -> ItemFacts:
+    """Catalog rows in the order of `items`; prices from the lines of the moment, never from the catalog's today."""
+    table = pl.DataFrame({"item_id": items.ids}).join(
+        catalog.unique("item_id", keep="first", maintain_order=True), on="item_id", how="left", maintain_order="left"
+    )
+    words = ("name", "description", *LEVELS, "brand", "size")
+    text = pl.concat_str([pl.col(c) for c in words], separator=" ", ignore_nulls=True)
+    name = pl.coalesce(
+        pl.col("name"), pl.concat_str(["brand", "type", "size"], separator=" ", ignore_nulls=True).replace("", None), "item_id"
+    )
+    codes = [table[c].rank("dense").fill_null(0).to_numpy().astype(np.int32) - 1 for c in LEVELS]
+    return ItemFacts(
+        tuple(table.select(text).to_series()),
+        tuple(table.select(name).to_series()),
+        np.stack(codes, axis=1),
+        _prices(table.select("item_id"), lines),
+    )
+
+
+def _prices(items: pl.DataFrame, lines: pl.DataFrame) -> np.ndarray:
+    """Median unit price over each item's own latest 90 days of sales; NaN where it has none."""
+    priced = lines.lazy().filter(pl.col("unit_price").is_not_null())
+    recent = priced.filter(pl.col("age") <= pl.col("age").min().over("item_id") + PRICE_DAYS)
+    median = recent.group_by("item_id").agg(price=pl.col("unit_price").median().cast(pl.Float32)).collect()
+    joined = items.join(median, on="item_id", how="left", maintain_order="left")
+    return joined["price"].fill_null(float("nan")).to_numpy()

@@ -1,0 +1,182 @@
+"""Query moments of training and of the test, made by a time window or by last basket, never through an order.
+
+    window         ─ history ─────────────┤ cut      window      end ├
+                   models and histories   │ first order of each customer with two known items
+    last_basket    per customer:  order, order, …, order │ last order
+                                  history                │ query
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from recsys.data.histories import Csr, Histories, TrainData, carts
+from recsys.errors import InputError
+
+MIN_KNOWN = 2  # known items of a query: one can be shown and one asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions:
+    """Where the test lies, and from which earlier moments the ranker learns."""
+
+    kind: Literal["window", "last_basket"] = "window"
+    cut: datetime | None = None  # start of the test window (UTC); null = window_days before the last order
+    end: datetime | None = None  # end of the test window, exclusive; null = after the last order
+    window_days: int = 28  # length of a window
+    train_moments: int = 6  # moments before the test that the ranker learns from
+    every_days: int = 7  # days between them (window only)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One moment: models see what lies before `at`; `until` ends the window that queries are taken from.
+
+    at     one time for all, or a frame (customer_id, at)
+    asked  frame (customer_id, order_id): the orders to be predicted, or None to take the first of the window
+    """
+
+    name: str
+    at: datetime | pl.DataFrame
+    until: datetime | None = None
+    asked: pl.DataFrame | None = None
+
+
+def moments(orders: pl.DataFrame, options: SplitOptions) -> tuple[list[Moment], Moment]:
+    """The training moments, oldest first, and the test moment."""
+    if options.kind == "last_basket":
+        return _last_baskets(orders, options.train_moments)
+    cut, end = test_window(orders, options)
+    window = timedelta(days=options.window_days)
+    cuts = [cut - timedelta(days=options.every_days * back) for back in range(options.train_moments, 0, -1)]
+    return [Moment(f"{c:%Y-%m-%d}", c, min(c + window, cut)) for c in cuts], Moment(f"{cut:%Y-%m-%d}", cut, end)
+
+
+def test_window(orders: pl.DataFrame, options: SplitOptions) -> tuple[datetime, datetime]:
+    """[cut, end) of the test; by default the last `window_days` whole days."""
+    last = orders["ordered_at"].max()
+    first = orders["ordered_at"].min()
+    if not isinstance(last, datetime) or not isinstance(first, datetime):
+        raise InputError("there are no orders to split")
+    midnight = (last + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    end = options.end or midnight
+    cut = options.cut or end - timedelta(days=options.window_days)
+    if not first < cut < end:
+        raise InputError(
+            f"split.cut {cut:%Y-%m-%d} and split.end {end:%Y-%m-%d} leave no history or no test: orders run from "
+            f"{first:%Y-%m-%d} to {last:%Y-%m-%d}; set split.cut and split.end inside"
+        )
+    return cut, end
+
+
+def _last_baskets(orders: pl.DataFrame, train_moments: int) -> tuple[list[Moment], Moment]:
+    ranked = (
+        orders.filter(pl.col("customer_id").is_not_null())
+        .group_by("customer_id", "order_id")
+        .agg(at=pl.col("ordered_at").min())
+        .sort("customer_id", "at", "order_id", descending=[False, True, True])
+        .with_columns(back=pl.int_range(pl.len()).over("customer_id"), n=pl.len().over("customer_id"))
+    )
+    after = orders["ordered_at"].max() + timedelta(seconds=1)  # type: ignore[operator]
+    test = ranked.filter(pl.col("back") == 0).with_columns(
+        at=pl.when(pl.col("n") > 1).then("at").otherwise(pl.lit(after).dt.cast_time_unit("us"))
+    )
+
+    def moment(back: int) -> Moment:
+        asked = ranked.filter((pl.col("back") == back) & (pl.col("n") > back + 1))
+        at = test.select("customer_id", "at").update(asked.select("customer_id", "at"), on="customer_id")
+        return Moment(f"last-{back}", at, None, asked.select("customer_id", "order_id"))
+
+    return [moment(back) for back in range(train_moments, 0, -1)], moment(0)
+
+
+def asked_orders(orders: pl.DataFrame, moment: Moment, data: TrainData) -> pl.DataFrame:
+    """The orders to be predicted: customer_id, order_id, items (known ones, in the order of their hash).
+
+    Window: the first order in it, with at least two known items, of each customer who has a history.
+    """
+    known = orders.lazy().filter(
+        pl.col("item_id").is_in(list(data.items.ids)) & pl.col("customer_id").is_in(list(data.customers.ids))
+    )
+    if moment.asked is not None:
+        known = known.join(moment.asked.lazy(), on=["customer_id", "order_id"], how="semi")
+    else:
+        known = known.filter((pl.col("ordered_at") >= moment.at) & (pl.col("ordered_at") < moment.until))
+    found = (
+        known.group_by("customer_id", "order_id")
+        .agg(pl.col("ordered_at").min(), pl.col("item_id"))
+        .filter(pl.col("item_id").list.len() >= MIN_KNOWN)
+        .sort("customer_id", "ordered_at", "order_id")
+        .unique("customer_id", keep="first", maintain_order=True)
+        .collect()
+    )
+    items = [_by_hash(order, row) for order, row in zip(found["order_id"], found["item_id"].to_list(), strict=True)]
+    return found.select("customer_id", "order_id", items=pl.Series(items, dtype=pl.List(pl.String)))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+
+def _by_hash(order: str, items: Sequence[str]) -> list[str]:
+    """Items in an order that nobody chose: the hash of order and item."""
+    return sorted(items, key=lambda item: _digest(f"{order}|{item}"))
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Questions of one moment and their answers.
+
+    orders     n order ids
+    histories  n histories at the moment, with the visible cart
+    relevant   CSR float32 (n, n_items): the hidden items of the order
+    """
+
+    orders: tuple[str, ...]
+    histories: Histories
+    relevant: Csr
+
+    def __len__(self) -> int:
+        return len(self.orders)
+
+    def take(self, rows: np.ndarray) -> "Queries":
+        return Queries(tuple(self.orders[i] for i in rows), self.histories.take(rows), self.relevant[rows])
+
+
+def half(size: int, _order: str) -> int:
+    """Visible items of the task `cart`: the first half, rounded down, at least one."""
+    return max(1, size // 2)
+
+
+def none(_size: int, _order: str) -> int:
+    """Visible items of the task `next_basket`."""
+    return 0
+
+
+def any_depth(size: int, order: str) -> int:
+    """Visible items of a training cart: one item, a quarter, half or three quarters, by the order's hash."""
+    share = (0.0, 0.25, 0.5, 0.75)[_digest(f"depth|{order}")[0] % 4]
+    return max(1, int(size * share))
+
+
+def ask(asked: pl.DataFrame, data: TrainData, visible: Callable[[int, str], int]) -> Queries:
+    """Queries out of `asked_orders(...)`; `visible(size, order_id)` says how many items lie in the cart."""
+    items = [data.items.positions(row) for row in asked["items"].to_list()]
+    orders = tuple(asked["order_id"])
+    shown = [visible(len(row), order) for row, order in zip(items, orders, strict=True)]
+    n_items = len(data.items)
+    who = data.customers.positions(asked["customer_id"].to_list())
+    cart = carts([row[:n] for row, n in zip(items, shown, strict=True)], n_items)
+    relevant = carts([row[n:] for row, n in zip(items, shown, strict=True)], n_items)
+    return Queries(orders, data.histories.take(who).with_cart(cart), relevant)
+
+
+def both_tasks(asked: pl.DataFrame, data: TrainData) -> dict[str, Queries]:
+    """The two tasks of the evaluation."""
+    return {"next_basket": ask(asked, data, none), "cart": ask(asked, data, half)}
+

@@ -1,0 +1,5 @@
+"""Errors that a user can mend: each message names the value, the place and the remedy."""
+
+
+class InputError(Exception):
+    """Something outside the program (config, file, data, request) is wrong; the front door prints it bare."""

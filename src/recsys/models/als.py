@@ -1,0 +1,63 @@
+"""Collaborative filtering for implicit feedback (Hu, Koren, Volinsky 2008), fitted by `implicit`.
+
+Customers are folded in by the normal equations (eq. 4 there), in evaluation as in serving; the stored customer
+factors of the fit are not used, since they differ from the fold-in.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from ..data.histories import Csr, Floats, Histories, TrainData
+from .base import unknown_rows
+
+
+@dataclass(kw_only=True)
+class Als:
+    """Confidence 1 + alpha * log(1 + count); the open cart counts as one more purchase."""
+
+    factors: int = 64
+    regularization: float = 20.0
+    alpha: float = 10.0
+    iterations: int = 12
+    seed: int = 0
+
+    def fit(self, data: TrainData) -> Self:
+        from implicit.cpu.als import AlternatingLeastSquares  # not part of serving
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, "blas"):  # faster, and only so is the result the same on every machine
+            solver = AlternatingLeastSquares(
+                factors=self.factors,
+                regularization=self.regularization,
+                alpha=1.0,  # the matrix holds the confidences already
+                iterations=self.iterations,
+                random_state=self.seed,
+            )
+            solver.fit(self._confidence(data.histories.counts), show_progress=False)
+        self.items_ = np.ascontiguousarray(solver.item_factors, np.float32)
+        self.gram_ = self.items_.T @ self.items_ + self.regularization * np.eye(self.factors, dtype=np.float32)
+        return self
+
+    def _confidence(self, counts: Csr) -> Csr:
+        out = counts.copy()
+        out.data = 1 + np.float32(self.alpha) * np.log1p(out.data)
+        return out
+
+    def fold_in(self, queries: Histories) -> Floats:
+        """float32 (n, factors): x = (YᵀY + λI + Σ (c − 1) y yᵀ)⁻¹ Σ c y over the items of history and cart."""
+        confidence = self._confidence((queries.counts + queries.cart).tocsr())
+        left = np.repeat(self.gram_[None], len(queries), axis=0)
+        right = np.zeros((len(queries), self.factors), np.float32)
+        for row in range(len(queries)):
+            cells = slice(confidence.indptr[row], confidence.indptr[row + 1])
+            y = self.items_[confidence.indices[cells]]
+            c = confidence.data[cells]
+            left[row] += (y * (c - 1)[:, None]).T @ y
+            right[row] = c @ y
+        return np.linalg.solve(left, right[..., None])[..., 0].astype(np.float32)
+
+    def score(self, queries: Histories) -> Floats:
+        scores = self.fold_in(queries) @ self.items_.T
+        return unknown_rows(scores, queries.has_history | queries.has_cart)

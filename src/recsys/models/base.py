@@ -1,0 +1,68 @@
+"""One contract for every model, and how a fitted one is kept on disk.
+
+A model is a dataclass: keyword-only hyperparameters stored untouched, learned attributes that end in an
+underscore. `fit` forgets the past. `score` answers for any history and cart; NaN = this model cannot say.
+"""
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..data.histories import Csr, Floats, Histories, TrainData
+
+
+class Scorer(Protocol):
+    """What candidates, features and the evaluation ask of a model."""
+
+    def fit(self, data: TrainData) -> Self:
+        """Learn from everything before the moment of `data`; an earlier fit is forgotten."""
+        ...
+
+    def score(self, queries: Histories) -> Floats:
+        """float32 (n_queries, n_items), higher is better; NaN = cannot say. Callers ask in blocks."""
+        ...
+
+
+M = TypeVar("M")
+
+
+def dense(matrix: Csr) -> Floats:
+    """CSR → float32 array."""
+    return np.asarray(matrix.toarray(), np.float32)
+
+
+def unknown_rows(scores: Floats, known: np.ndarray) -> Floats:
+    """`scores` with NaN in the rows where `known` (bool, per row) is False; changed in place."""
+    scores[~known] = np.nan
+    return scores
+
+
+def save(model: Any, directory: Path) -> None:
+    """Hyperparameters as JSON, learned arrays as npy, learned matrices as npz: nothing pickled."""
+    directory.mkdir(parents=True)
+    learned = {k: v for k, v in vars(model).items() if k.endswith("_")}
+    scalars = {k: v for k, v in learned.items() if not isinstance(v, np.ndarray) and not sp.issparse(v)}
+    (directory / "model.json").write_text(json.dumps({"params": asdict(model), "learned": scalars}))
+    for name, value in learned.items():
+        if sp.issparse(value):
+            sp.save_npz(directory / f"{name}.npz", value, compressed=False)
+        elif isinstance(value, np.ndarray):
+            np.save(directory / f"{name}.npy", value, allow_pickle=False)
+
+
+def load(kind: type[M], directory: Path) -> M:
+    """A fitted model as `save` left it."""
+    kept = json.loads((directory / "model.json").read_text())
+    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    model = kind(**{k: v for k, v in kept["params"].items() if k in names})
+    for name, value in kept["learned"].items():
+        setattr(model, name, value)
+    for file in directory.glob("*.npy"):
+        setattr(model, file.stem, np.load(file, allow_pickle=False))
+    for file in directory.glob("*.npz"):
+        setattr(model, file.stem, sp.csr_matrix(sp.load_npz(file)))
+    return model

@@ -1,0 +1,52 @@
+"""Column names and table contracts. Training side only: what is served imports no polars."""
+
+import dataframely as dy
+import polars as pl
+
+UTC = pl.Datetime("us", "UTC")
+
+
+class Orders(dy.Schema):
+    """Accepted order lines, one row per (order_id, item_id), sorted by ordered_at, order_id, item_id.
+
+    A null customer_id is a guest. `unit_price` is in the shop's currency, all-in, per unit.
+    A return counts from `returned_at`, never before: `returned_quantity` units came back on that date.
+    """
+
+    order_id = dy.String(primary_key=True, nullable=False)
+    item_id = dy.String(primary_key=True, nullable=False)
+    customer_id = dy.String(nullable=True)
+    ordered_at = dy.Datetime(time_zone="UTC", nullable=False)
+    quantity = dy.Float64(nullable=False, min_exclusive=0)
+    unit_price = dy.Float64(nullable=True, min=0)
+    returned_at = dy.Datetime(time_zone="UTC", nullable=True)
+    returned_quantity = dy.Float64(nullable=True, min_exclusive=0)
+
+
+class Catalog(dy.Schema):
+    """Items on sale, one row each, sorted by item_id; only item_id is required to be known.
+
+    `department`, `category`, `type` are the category path from wide to narrow.
+    """
+
+    item_id = dy.String(primary_key=True, nullable=False)
+    name = dy.String(nullable=True)
+    description = dy.String(nullable=True)
+    department = dy.String(nullable=True)
+    category = dy.String(nullable=True)
+    type = dy.String(nullable=True)
+    brand = dy.String(nullable=True)
+    size = dy.String(nullable=True)
+    unit_price = dy.Float64(nullable=True, min=0)
+    unit_cost = dy.Float64(nullable=True, min=0)
+    in_stock = dy.Bool(nullable=True)
+
+
+REJECTED = {
+    "source": pl.String,  # file or table the row came from
+    "source_row": pl.Int64,  # line of a CSV file (header = 1), else 1-based row; null where it has none
+    "rule": pl.String,  # name of the rule that refused it
+    "column": pl.String,  # column that broke it, null where it is the whole row
+    "value": pl.String,  # raw value as it came
+    "raw": pl.String,  # the whole row as JSON
+}
