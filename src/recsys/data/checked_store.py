@@ -1,0 +1,71 @@
+"""A `Checked` on disk: one directory that is whole or not there."""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from recsys.data.ingest import COUNTS, Checked
+from recsys.errors import InputError
+
+TABLES = ("orders", "catalog", "rejected")
+
+
+def write_checked(checked: Checked, directory: Path) -> None:
+    """orders.parquet, catalog.parquet, rejected.parquet, ingest.json; replaces what was there, atomically."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        for name in TABLES:
+            getattr(checked, name).write_parquet(fresh / f"{name}.parquet", statistics=True)
+        (fresh / "ingest.json").write_text(json.dumps(ingest_facts(checked), indent=2, ensure_ascii=False))
+        fresh.chmod(0o755)  # mkdtemp makes it private
+        _swap(fresh, directory)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _swap(fresh: Path, directory: Path) -> None:
+    """`fresh` takes the place of `directory`; after it, `fresh` is gone or holds what was replaced."""
+    if directory.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
+        os.rename(directory, old)  # an empty directory may be renamed onto
+        os.rename(fresh, directory)
+        shutil.rmtree(old)
+    else:
+        os.rename(fresh, directory)
+
+
+def ingest_facts(checked: Checked) -> dict[str, Any]:
+    """What ingest.json holds: rows read, kept and rejected, what became of them, time span, digests."""
+    first, last = checked.orders["ordered_at"].min(), checked.orders["ordered_at"].max()
+    return {
+        "read": checked.read,
+        "kept": checked.orders.height,
+        "merged": checked.count("kept", "merged_lines"),
+        "returns": checked.count("kept", "returns_matched"),
+        "guests": checked.count("noted", "guest_lines"),
+        "rejected": checked.count("rejected"),
+        "items": checked.catalog.height,
+        "first_order": first.isoformat() if first else None,  # type: ignore[union-attr]
+        "last_order": last.isoformat() if last else None,  # type: ignore[union-attr]
+        "counts": checked.counts.to_dicts(),
+        "digests": dict(sorted(checked.digests.items())),
+    }
+
+
+def read_checked(directory: Path) -> Checked:
+    """What `write_checked` wrote; InputError where there is none."""
+    missing = [n for n in ("ingest.json", *(f"{t}.parquet" for t in TABLES)) if not (directory / n).is_file()]
+    if missing:
+        raise InputError(
+            f"{directory} holds no checked data ({missing[0]} is missing); run the ingest stage first"
+        )
+    facts = json.loads((directory / "ingest.json").read_text())
+    orders, catalog, rejected = (pl.read_parquet(directory / f"{name}.parquet") for name in TABLES)
+    counts = pl.DataFrame(facts["counts"], schema=COUNTS)
+    return Checked(orders, catalog, rejected, counts, facts["read"], facts["digests"])
