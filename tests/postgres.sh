@@ -5,7 +5,7 @@ set -eu
 
 bin=
 for candidate in "$(dirname "$(command -v initdb 2>/dev/null || echo /nowhere/initdb)")" \
-    /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/opt/postgresql*/bin /usr/local/pgsql/bin; do
+    /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/pgsql/bin; do
     [ -x "$candidate/initdb" ] && [ -x "$candidate/pg_ctl" ] && bin=$candidate
 done
 if [ -z "$bin" ]; then

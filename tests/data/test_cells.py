@@ -99,9 +99,7 @@ def test_usual_times():
 def test_told_format_is_the_only_one():
     times = times_of(pl.Series("t", ["01/03/2024 10:20", "2024-03-01"]), "%d/%m/%Y %H:%M", "UTC").to_list()
     assert times == [datetime(2024, 3, 1, 10, 20, tzinfo=UTC), None]
-    assert times_of(pl.Series("t", [20240301]), "%Y%m%d", "UTC").to_list() == [
-        datetime(2024, 3, 1, tzinfo=UTC)
-    ]
+    assert times_of(pl.Series("t", [20240301]), "%Y%m%d", "UTC").to_list() == [datetime(2024, 3, 1, tzinfo=UTC)]
     offset = times_of(pl.Series("t", ["01/03/2024 10:20 +0100"]), "%d/%m/%Y %H:%M %z", "America/New_York")
     assert offset.to_list() == [datetime(2024, 3, 1, 9, 20, tzinfo=UTC)]
 

@@ -10,9 +10,7 @@ from recsys.data.csv_records import read_csv_bytes
 from recsys.errors import InputError
 
 CELLS = st.text(st.sampled_from('ab01 ,;"\nü'), max_size=5)
-TABLES = st.integers(2, 4).flatmap(
-    lambda n: st.lists(st.lists(CELLS, min_size=n, max_size=n), min_size=1, max_size=8)
-)
+TABLES = st.integers(2, 4).flatmap(lambda n: st.lists(st.lists(CELLS, min_size=n, max_size=n), min_size=1, max_size=8))
 
 
 def written(rows: list[list[str]], end: str = "\r\n") -> bytes:

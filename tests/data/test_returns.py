@@ -29,11 +29,7 @@ def frames(sold, back):
 
 
 def outcome(orders):
-    rows = (
-        orders.sort("order_id", "item_id")
-        .select("order_id", "item_id", "returned_quantity", "returned_at")
-        .rows()
-    )
+    rows = orders.sort("order_id", "item_id").select("order_id", "item_id", "returned_quantity", "returned_at").rows()
     return {(o, i): (q, at) for o, i, q, at in rows if q is not None}
 
 
@@ -70,9 +66,7 @@ def test_the_latest_purchase_with_that_many_left_takes_the_return():
 
 
 def test_partial_returns_add_up_and_count_from_the_latest():
-    kept, unmatched = match_returns(
-        *frames([("1", "a", "x", 0, 0.3)], [("r", "a", "x", d, 0.1) for d in (1, 2, 3)])
-    )
+    kept, unmatched = match_returns(*frames([("1", "a", "x", 0, 0.3)], [("r", "a", "x", d, 0.1) for d in (1, 2, 3)]))
     ((quantity, at),) = outcome(kept).values()
     assert quantity == 0.3  # and not 0.30000000000000004
     assert at == day(3)

@@ -138,9 +138,7 @@ def test_cycles_come_back_from_the_dates(shop: SyntheticShop, bought: pl.DataFra
     gaps = (
         bought.join(shop.truth.cycles, on=["customer_id", "item_id"])
         .sort("customer_id", "item_id", "ordered_at")
-        .with_columns(
-            gap=pl.col("ordered_at").diff().over("customer_id", "item_id").dt.total_seconds() / 86_400
-        )
+        .with_columns(gap=pl.col("ordered_at").diff().over("customer_id", "item_id").dt.total_seconds() / 86_400)
         .drop_nulls("gap")
         .with_columns(off=(pl.col("gap") - pl.col("every_days")).abs())
     )

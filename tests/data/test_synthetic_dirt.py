@@ -47,9 +47,7 @@ BREAKS: dict[str, Callable[[Row], bool]] = {
     "blank_item_id": lambda row: not (row["item_id"] or "").strip(),
     "unparsable_quantity": lambda row: number(row["quantity"]) is None,
     "zero_quantity": lambda row: number(row["quantity"]) == 0,
-    "unmatched_return": lambda row: (
-        below(row["quantity"], 0) and (row["customer_id"], row["item_id"]) not in BOUGHT
-    ),
+    "unmatched_return": lambda row: below(row["quantity"], 0) and (row["customer_id"], row["item_id"]) not in BOUGHT,
     "unparsable_price": lambda row: number(row["unit_price"]) is None,
     "negative_price": lambda row: below(row["unit_price"], 0),
     "zero_price": lambda row: number(row["unit_price"]) == 0,
@@ -58,9 +56,7 @@ BREAKS: dict[str, Callable[[Row], bool]] = {
     "unparsable_time": lambda row: parsed_time(row["ordered_at"]) is None,
     "future_time": lambda row: parsed_time(row["ordered_at"]) is not None and str(row["ordered_at"]) > "2040",
     "excluded_item": lambda row: row["item_id"] in CODES,
-    "not_in_catalog": lambda row: (
-        bool((row["item_id"] or "").strip()) and row["item_id"] not in ITEMS | CODES
-    ),
+    "not_in_catalog": lambda row: bool((row["item_id"] or "").strip()) and row["item_id"] not in ITEMS | CODES,
 }
 
 

@@ -124,10 +124,7 @@ def importances() -> list[dict[str, Any]]:
     groups = {"own_history": 9, "model_scores": 7, "popularity": 4, "cart": 4, "price": 3, "context": 2}
     names = [(f"{group}_{i}", group) for group, size in groups.items() for i in range(size)]
     gains = np.random.default_rng(5).pareto(1.0, len(names)) + 0.05
-    return [
-        {"feature": f, "group": g, "gain": float(x)}
-        for (f, g), x in zip(names, gains / gains.sum(), strict=True)
-    ]
+    return [{"feature": f, "group": g, "gain": float(x)} for (f, g), x in zip(names, gains / gains.sum(), strict=True)]
 
 
 def example(title: str, customer: str | None, cart: bool) -> dict[str, Any]:

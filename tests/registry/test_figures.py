@@ -75,9 +75,7 @@ def test_dots_stand_at_the_values_sorted_from_the_best(run: RunFiles) -> None:
     names = [text.get_text() for text in panel.get_yticklabels()]
     dots = {line.get_ydata()[0]: line.get_xdata()[0] for line in panel.lines if len(line.get_xdata()) == 1}
     rows = [r for r in quality_plots.primary_rows(run, "next_basket") if r["segment"] == "all"]
-    assert {names[y]: x for y, x in dots.items()} == {
-        r["contender"].replace("_", " "): r["value"] for r in rows
-    }
+    assert {names[y]: x for y, x in dots.items()} == {r["contender"].replace("_", " "): r["value"] for r in rows}
     assert [dots[y] for y in sorted(dots)] == sorted(dots.values(), reverse=True)
 
 

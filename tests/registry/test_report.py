@@ -33,9 +33,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.ids += [value or "" for name, value in attrs if name == "id"]
-        self.targets += [
-            value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")
-        ]
+        self.targets += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
         if tag not in VOID:
             self.open.append(tag)
 
@@ -102,13 +100,9 @@ def test_numbers_inside_figures_keep_their_decimals(whole: tuple[Path, str]) -> 
 def test_text_from_data_stays_text(sample: Any, tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     content = sample.metrics()
-    text = json.dumps({key: content[key] for key in ("records", "paired")}).replace(
-        "user_knn", "<img src=x onerror=y>"
-    )
+    text = json.dumps({key: content[key] for key in ("records", "paired")}).replace("user_knn", "<img src=x onerror=y>")
     content = {**content, **json.loads(text)}
-    content["records"] = [
-        r for r in content["records"] if (r["metric"], r["task"]) == ("recall", "next_basket")
-    ]
+    content["records"] = [r for r in content["records"] if (r["metric"], r["task"]) == ("recall", "next_basket")]
     card = sample.example(evil, "$5 & $6", cart=True)
     card["items"][0]["name"], card["items"][1]["reason"], card["cart"][0]["name"] = evil, evil, evil
     run = {**sample.run(), "shop": f"{evil}'s", "notes": [evil]}
@@ -236,7 +230,4 @@ def test_paired_finding_counts_wins_and_losses() -> None:
         return {"contender": "hybrid", "ratio_low": low, "ratio_high": high}
 
     rows = [row(1.1, 1.2), row(0.9, 1.1), row(0.7, 0.8)]
-    assert (
-        paired_finding(rows, "hybrid")
-        == "Hybrid beats the best single model in 1 of 3 comparisons and loses in 1"
-    )
+    assert paired_finding(rows, "hybrid") == "Hybrid beats the best single model in 1 of 3 comparisons and loses in 1"

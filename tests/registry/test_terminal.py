@@ -10,9 +10,7 @@ from rich.console import Console
 from recsys.registry.terminal import closing_table
 
 
-def printed(
-    metrics: dict[str, Any], *, width: int = 100, model: str | None = "recsys version 7 (champion)"
-) -> str:
+def printed(metrics: dict[str, Any], *, width: int = 100, model: str | None = "recsys version 7 (champion)") -> str:
     """As it looks when piped into a file."""
     console = Console(file=StringIO(), width=width)
     console.print(closing_table(metrics, report=Path("reports/today/report.html"), model=model))
@@ -34,10 +32,7 @@ def test_values_intervals_and_places_are_there(sample: Any) -> None:
     row = next(i for i, line in enumerate(lines) if line.strip().startswith("hybrid "))
     assert lines[row].split() == ["hybrid", "30.3%*", "41.0%*", "5.2%*", "27.1%*", "32.5%*", "14.6%"]
     assert lines[row + 1].split()[0] == "29.0–31.6"
-    assert (
-        "Next basket: hybrid 1.20 (1.15–1.25) times frequency, the best single model; better beyond chance"
-        in text
-    )
+    assert "Next basket: hybrid 1.20 (1.15–1.25) times frequency, the best single model; better beyond chance" in text
     assert "Cart: hybrid 1.03 (0.98–1.07) times item_knn, the best single model; may be chance" in text
     assert "Model:  recsys version 7 (champion)" in text
     assert "Report: reports/today/report.html" in text

@@ -23,9 +23,7 @@ class CatalogOptions(SourceOptions):
     """Items: where they are, which column is what, and which are no products."""
 
     columns: dict[str, str] = field(default_factory=dict)  # field: source column; empty: fields' own names
-    exclude: dict[str, list[str | int | float]] = field(
-        default_factory=dict
-    )  # field or column: values left out
+    exclude: dict[str, list[str | int | float]] = field(default_factory=dict)  # field or column: values left out
     missing: Literal["keep", "reject"] = "keep"  # lines of items that are not in the catalog
     from_orders: bool = False  # no source of its own: columns name columns of the order source
 
@@ -89,9 +87,7 @@ def _cells(
             return pl.lit(None, kind)
         column, dtype = mapping[name], table.schema[mapping[name]]
         if name in NUMBERS:
-            return number_of(
-                column, dtype, options.nulls, decimal=options.decimal, thousands=options.thousands
-            )
+            return number_of(column, dtype, options.nulls, decimal=options.decimal, thousands=options.thousands)
         return flag_of(column, dtype) if name == "in_stock" else id_of(column, dtype, options.nulls)
 
     rows = table.select(cell(name).alias(name) for name in FIELDS)
@@ -122,23 +118,17 @@ def _excluded(table: pl.DataFrame, mapping: Mapping[str, str], options: CatalogO
     return table.select(pl.any_horizontal(conditions).alias("out")).to_series()
 
 
-def catalog_from_orders(
-    purchases: pl.DataFrame, table: pl.DataFrame, options: CatalogOptions
-) -> pl.DataFrame:
+def catalog_from_orders(purchases: pl.DataFrame, table: pl.DataFrame, options: CatalogOptions) -> pl.DataFrame:
     """Columns FIELDS: for each item the most frequent text of each mapped column, ties to the first by text.
 
     `purchases`: item_id and row (of `table`) of the accepted lines.
     """
     if options.exclude:
-        raise InputError(
-            "data.catalog.exclude needs a catalog source; with from_orders use data.orders.exclude"
-        )
+        raise InputError("data.catalog.exclude needs a catalog source; with from_orders use data.orders.exclude")
     mapping = _mapping(table.columns, options) if options.columns else {}
     unread = sorted(set(mapping) - {"item_id", *TEXTS})
     if unread:
-        raise InputError(
-            f"data.catalog.columns.{unread[0]} cannot come from_orders; it takes {', '.join(TEXTS)}"
-        )
+        raise InputError(f"data.catalog.columns.{unread[0]} cannot come from_orders; it takes {', '.join(TEXTS)}")
     items = purchases.select("item_id").unique()
     for name in TEXTS:
         if name in mapping:

@@ -26,7 +26,7 @@ BEFORE_GAP = timedelta(hours=25)
 
 
 def text_of(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Any column as text; whole floats and decimals lose their ".0", NaN is null, bytes of no text are hex."""
+    """Any column as text; whole floats and decimals lose their ".0", NaN is null, bytes may be hex."""
     column = pl.col(name)
     if dtype.is_float():
         whole = (column == column.round()) & (column.abs() < 2**63)
@@ -69,9 +69,7 @@ def number_of(
             grouped = text.str.contains(rf"^[+-]?(\d{{1,3}}({group}\d{{3}})+|\d*)({point}\d*)?$")
             text = pl.when(grouped).then(text.str.replace_all(thousands, "", literal=True))
         if decimal != ".":
-            text = pl.when(~text.str.contains(".", literal=True)).then(
-                text.str.replace(decimal, ".", literal=True)
-            )
+            text = pl.when(~text.str.contains(".", literal=True)).then(text.str.replace(decimal, ".", literal=True))
         number = text.cast(pl.Float64, strict=False)
     return pl.when(number.is_finite()).then(number)
 

@@ -30,14 +30,22 @@ def write_checked(checked: Checked, directory: Path) -> None:
 
 
 def _swap(fresh: Path, directory: Path) -> None:
-    """`fresh` takes the place of `directory`; after it, `fresh` is gone or holds what was replaced."""
-    if directory.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
-        os.rename(directory, old)  # an empty directory may be renamed onto
+    """`fresh` takes the place of `directory`; where that fails, the old one is put back."""
+    if not directory.exists():
         os.rename(fresh, directory)
-        shutil.rmtree(old)
-    else:
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
+    try:
+        os.rename(directory, old)  # a directory may be renamed onto an empty one
+    except OSError:
+        old.rmdir()
+        raise
+    try:
         os.rename(fresh, directory)
+    except OSError:
+        os.rename(old, directory)
+        raise
+    shutil.rmtree(old)
 
 
 def ingest_facts(checked: Checked) -> dict[str, Any]:
@@ -62,9 +70,7 @@ def read_checked(directory: Path) -> Checked:
     """What `write_checked` wrote; InputError where there is none."""
     missing = [n for n in ("ingest.json", *(f"{t}.parquet" for t in TABLES)) if not (directory / n).is_file()]
     if missing:
-        raise InputError(
-            f"{directory} holds no checked data ({missing[0]} is missing); run the ingest stage first"
-        )
+        raise InputError(f"{directory} holds no checked data ({missing[0]} is missing); run the ingest stage first")
     facts = json.loads((directory / "ingest.json").read_text())
     orders, catalog, rejected = (pl.read_parquet(directory / f"{name}.parquet") for name in TABLES)
     counts = pl.DataFrame(facts["counts"], schema=COUNTS)

@@ -68,9 +68,7 @@ def _as_utf8(data: bytes, encoding: str, name: str) -> bytes:
     try:
         return data.decode(encoding, "surrogateescape").encode("utf8", "surrogatepass")
     except LookupError:
-        raise InputError(
-            f"encoding {encoding!r} of {name} is unknown; use utf8, utf8-lossy, latin-1 …"
-        ) from None
+        raise InputError(f"encoding {encoding!r} of {name} is unknown; use utf8, utf8-lossy, latin-1 …") from None
     except UnicodeError as error:
         raise InputError(f"{name} is not {encoding}: {error}; set its encoding") from None
 
@@ -81,9 +79,7 @@ def _header(data: bytes, separator: str, lossy: bool, name: str) -> list[str]:
     if rule == "encoding":
         raise InputError(f"the header of {name} is not UTF-8; set its encoding, e.g. latin-1 or utf-16")
     if rule or not any(cell.strip() for cell in cells):
-        raise InputError(
-            f"line 1 of {name} is no header: {lines[0][:80]!r}; the first line must name the columns"
-        )
+        raise InputError(f"line 1 of {name} is no header: {lines[0][:80]!r}; the first line must name the columns")
     names = [cell.strip() or f"column_{number}" for number, cell in enumerate(cells, 1)]
     twice = sorted({cell for cell in names if names.count(cell) > 1})
     if twice:
@@ -139,9 +135,7 @@ def _records(
     return Records(start, end, first_line, np.diff(seps, prepend=0) + 1, blank, quoted, proper)
 
 
-def _proper(
-    buffer: NDArray[np.uint8], at: NDArray[np.int64], opens: NDArray[np.bool_], separator: int
-) -> bool:
+def _proper(buffer: NDArray[np.uint8], at: NDArray[np.int64], opens: NDArray[np.bool_], separator: int) -> bool:
     """Whether opening quotes follow, and closing quotes precede, a separator, a line end or another quote."""
     before = buffer[np.maximum(at - 1, 0)]
     after = buffer[np.minimum(at + 1, buffer.size - 1)]
@@ -164,9 +158,7 @@ def _undecodable(data: bytes, records: Records) -> NDArray[np.bool_]:
     return bad
 
 
-def _read_regular(
-    data: bytes, records: Records, header: list[str], separator: str, lossy: bool
-) -> CsvRows | None:
+def _read_regular(data: bytes, records: Records, header: list[str], separator: str, lossy: bool) -> CsvRows | None:
     """The records of a file with proper quotes; None where polars sees other records than the scan."""
     undecodable = np.zeros(records.start.size, np.bool_) if lossy else _undecodable(data, records)
     good = (records.fields == len(header)) & ~records.blank & ~undecodable

@@ -36,9 +36,7 @@ def expand_variables(text: str) -> tuple[str, list[str]]:
 
 def redact(text: str, secrets: list[str] | None = None) -> str:
     """`text` with the password of every URI in it, and all `secrets`, replaced by ***."""
-    for secret in sorted(
-        {s for raw in secrets or [] for s in (raw, unquote(raw)) if s}, key=len, reverse=True
-    ):
+    for secret in sorted({s for raw in secrets or [] for s in (raw, unquote(raw)) if s}, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = re.sub(r"(?<=://)([^/@\s:]*):[^/\s]*@", r"\1:***@", text)
     return re.sub(r"(?i)([?&](?:password|sslpassword|token|sig|signature)=)[^&\s'\"]*", r"\1***", text)
@@ -57,9 +55,7 @@ def read_database(path: str, query: str, place: str) -> pl.DataFrame:
         return pl.read_database_uri(query, uri, engine="adbc")
     except ModuleNotFoundError:
         driver = DRIVERS[uri.split("://")[0]]
-        raise InputError(
-            f"{place}: reading {redact(path)} needs {driver}; pip install 'recsys[database]'"
-        ) from None
+        raise InputError(f"{place}: reading {redact(path)} needs {driver}; pip install 'recsys[database]'") from None
     except Exception as error:  # the drivers raise classes of their own, and none is importable for sure
         # `from None`: the driver's own message may hold the whole URI
         reason = redact(str(error), secrets).strip()

@@ -7,13 +7,15 @@ for years and an anonymous cart take the same path in training, evaluation and s
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 Csr = sp.csr_matrix
-Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class Histories:
         return replace(self, cart=cart)
 
     def without_cart(self) -> "Histories":
-        return self.with_cart(sp.csr_matrix(self.cart.shape, dtype=np.float32))
+        return self.with_cart(no_carts(len(self), self.n_items))
 
     @property
     def has_cart(self) -> np.ndarray:
@@ -177,6 +179,11 @@ def carts(items: Sequence[np.ndarray], n_items: int) -> Csr:
     return sp.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(items), n_items))
 
 
+def no_carts(n: int, n_items: int) -> Csr:
+    """n empty carts, CSR float32 (n, n_items)."""
+    return carts([np.zeros(0, np.int64)] * n, n_items)
+
+
 def empty_histories(n: int, n_items: int) -> Histories:
     """n queries of which nothing is known."""
     none = np.zeros(0, np.float32)
@@ -186,7 +193,7 @@ def empty_histories(n: int, n_items: int) -> Histories:
         np.zeros(0, np.int32),
         none,
         none,
-        sp.csr_matrix((n, n_items), dtype=np.float32),
+        no_carts(n, n_items),
         np.full(n, -1, np.int64),
     )
 

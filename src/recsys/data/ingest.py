@@ -7,6 +7,7 @@ catalog source ──────┘          └─ rejected, each with its rul
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Literal, get_args, get_origin, get_type_hints
@@ -64,9 +65,7 @@ class Checked:
         rows = self.counts.filter(chosen if rule is None else chosen & (pl.col("rule") == rule))["rows"]
         return int(rows.sum())
 
-    def sufficiency(
-        self, options: SufficiencyOptions | None = None, queries: int | None = None
-    ) -> list[Check]:
+    def sufficiency(self, options: SufficiencyOptions | None = None, queries: int | None = None) -> list[Check]:
         """The verdict on this data; `queries`: held-out moments, None where not known yet."""
         rejected = self.count("rejected")
         return judge(self.orders, read=self.read, rejected=rejected, queries=queries, options=options)
@@ -77,7 +76,8 @@ def ingest(options: DataOptions, now: datetime) -> Checked:
 
     The result does not depend on the order of rows or files, only `rejected` names the rows by position.
     """
-    check_choices(options)
+    _check_choices(options)
+    _check_lists(options)
     source = read_source(options.orders, "data.orders")
     mapping = map_columns(source.table.columns, options.orders)
     items_source = _catalog_source(options.catalog)
@@ -92,9 +92,7 @@ def ingest(options: DataOptions, now: datetime) -> Checked:
     )
     items = read.items if read else catalog_from_orders(valid.purchases, source.table, options.catalog)
     rejected = rejected_rows(source, valid.refused, mapping, options.orders.constants)
-    out = (
-        rejected_rows(items_source, read.refused, read.fields, {}) if items_source and read else rejected[:0]
-    )
+    out = rejected_rows(items_source, read.refused, read.fields, {}) if items_source and read else rejected[:0]
     return Checked(
         orders=valid.orders,
         catalog=complete_catalog(items, valid.orders),
@@ -105,7 +103,7 @@ def ingest(options: DataOptions, now: datetime) -> Checked:
     )
 
 
-def check_choices(options: DataOptions) -> None:
+def _check_choices(options: DataOptions) -> None:
     """InputError where an option that takes one of a few words has another; else a typo would be a guess."""
     for section in fields(options):
         part = getattr(options, section.name)
@@ -113,6 +111,18 @@ def check_choices(options: DataOptions) -> None:
             if get_origin(hint) is Literal and getattr(part, name) not in get_args(hint):
                 words = ", ".join(map(repr, get_args(hint)))
                 raise InputError(f"data.{section.name}.{name} {getattr(part, name)!r} is none of {words}")
+
+
+def _check_lists(options: DataOptions) -> None:
+    """A lone text where a list belongs would be read letter by letter."""
+    excluded: dict[str, Mapping[str, object]] = {
+        "orders": options.orders.exclude,
+        "catalog": options.catalog.exclude,
+    }
+    for section, chosen in excluded.items():
+        for column, values in chosen.items():
+            if isinstance(values, str):
+                raise InputError(f"data.{section}.exclude.{column} is a text; write a list: [{values}]")
 
 
 def source_digest(options: DataOptions) -> str:
@@ -127,15 +137,11 @@ def _catalog_source(options: CatalogOptions) -> Source | None:
     if options.from_orders and options.path:
         raise InputError(f"data.catalog has both path {options.path!r} and from_orders; keep one")
     if not options.from_orders and not options.path:
-        raise InputError(
-            "data.catalog.path is empty; name the catalog, or set data.catalog.from_orders: true"
-        )
+        raise InputError("data.catalog.path is empty; name the catalog, or set data.catalog.from_orders: true")
     return None if options.from_orders else read_source(options, "data.catalog")
 
 
-def _counts(
-    valid: Validated, rejected: pl.DataFrame, read: ReadCatalog | None, out: pl.DataFrame
-) -> pl.DataFrame:
+def _counts(valid: Validated, rejected: pl.DataFrame, read: ReadCatalog | None, out: pl.DataFrame) -> pl.DataFrame:
     rows = [("orders", "kept", rule, n) for rule, n in valid.accepted.items()]
     rows += [("orders", "rejected", rule, n) for rule, n in _by_rule(rejected)]
     rows += [("orders", "noted", rule, n) for rule, n in valid.notes.items()]

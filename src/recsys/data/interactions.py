@@ -58,7 +58,10 @@ def known_items(lines: pl.DataFrame, min_item_orders: int) -> IdMap:
 
 
 def train_data(
-    lines: pl.DataFrame, catalog: pl.DataFrame, options: InteractionOptions | None = None, items: IdMap | None = None
+    lines: pl.DataFrame,
+    catalog: pl.DataFrame,
+    options: InteractionOptions | None = None,
+    items: IdMap | None = None,
 ) -> TrainData:
     """What models learn from, out of `lines_before(...)`.
 
@@ -84,7 +87,12 @@ def train_data(
         )
     matrix, ages = _orders_matrix(coded, len(items))
     return TrainData(
-        items, customers, _histories(coded, customers, len(items)), matrix, ages, item_facts(items, catalog, lines)
+        items,
+        customers,
+        _histories(coded, customers, len(items)),
+        matrix,
+        ages,
+        item_facts(items, catalog, lines),
     )
 
 
@@ -94,7 +102,7 @@ def _code(column: str, ids: IdMap) -> pl.Expr:
 
 def _damped(how: str) -> pl.Expr:
     quantity = pl.col("quantity")
-    damped = {
+    damped: dict[str, pl.Expr] = {
         "binary": pl.lit(1.0),
         "log": quantity.log1p() / np.log(2.0),
         "sqrt": quantity.sqrt(),
@@ -139,12 +147,17 @@ def _histories(coded: pl.DataFrame, customers: IdMap, n_items: int) -> Histories
 def item_facts(items: IdMap, catalog: pl.DataFrame, lines: pl.DataFrame) -> ItemFacts:
     """Catalog rows in the order of `items`; prices from the lines of the moment, never from the catalog's today."""
     table = pl.DataFrame({"item_id": items.ids}).join(
-        catalog.unique("item_id", keep="first", maintain_order=True), on="item_id", how="left", maintain_order="left"
+        catalog.unique("item_id", keep="first", maintain_order=True),
+        on="item_id",
+        how="left",
+        maintain_order="left",
     )
     words = ("name", "description", *LEVELS, "brand", "size")
     text = pl.concat_str([pl.col(c) for c in words], separator=" ", ignore_nulls=True)
     name = pl.coalesce(
-        pl.col("name"), pl.concat_str(["brand", "type", "size"], separator=" ", ignore_nulls=True).replace("", None), "item_id"
+        pl.col("name"),
+        pl.concat_str(["brand", "type", "size"], separator=" ", ignore_nulls=True).replace("", None),
+        "item_id",
     )
     codes = [table[c].rank("dense").fill_null(0).to_numpy().astype(np.int32) - 1 for c in LEVELS]
     return ItemFacts(

@@ -51,9 +51,7 @@ def rejected_rows(
 def _broken(broken: pl.DataFrame) -> pl.DataFrame:
     """Lines that are no records: the line itself is both value and row."""
     raw = pl.struct(line="value").struct.json_encode()
-    return broken.select(
-        "source", "source_row", "rule", pl.lit(None, pl.String).alias("column"), "value", raw=raw
-    )
+    return broken.select("source", "source_row", "rule", pl.lit(None, pl.String).alias("column"), "value", raw=raw)
 
 
 def _of_rule(
@@ -88,9 +86,7 @@ def _culprit(
 def _as_json(table: pl.DataFrame) -> pl.Series:
     """Each row as a JSON object; what JSON has no type for is text."""
     plain = [
-        name
-        if dtype in (pl.String, pl.Boolean) or dtype.is_integer() or dtype.is_float()
-        else text_of(name, dtype)
+        name if dtype in (pl.String, pl.Boolean) or dtype.is_integer() or dtype.is_float() else text_of(name, dtype)
         for name, dtype in table.schema.items()
     ]
     return table.select(pl.struct(plain).struct.json_encode()).to_series()

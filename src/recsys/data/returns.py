@@ -34,11 +34,7 @@ def match_returns(orders: pl.DataFrame, returns: pl.DataFrame) -> tuple[pl.DataF
         .join(keys, on=key)
         .sort("key", "ordered_at", "order_id")
     )
-    back = (
-        returns.with_columns(*owner)
-        .join(keys, on=key)
-        .sort("key", "ordered_at", "order_id", "quantity", "row")
-    )
+    back = returns.with_columns(*owner).join(keys, on=key).sort("key", "ordered_at", "order_id", "quantity", "row")
     at = _assign(sold, back)
     found = at >= 0
     matched = back.filter(pl.Series(found)).select(
@@ -47,11 +43,7 @@ def match_returns(orders: pl.DataFrame, returns: pl.DataFrame) -> tuple[pl.DataF
     per_line = matched.group_by("line").agg(
         returned_at=pl.col("at").max(), returned_quantity=pl.col("quantity").sort().sum()
     )
-    joined = (
-        orders.with_row_index("line")
-        .join(per_line, on="line", how="left", maintain_order="left")
-        .drop("line")
-    )
+    joined = orders.with_row_index("line").join(per_line, on="line", how="left", maintain_order="left").drop("line")
     unmatched = back.filter(pl.Series(~found)).select(returns.columns)
     return joined.with_columns(
         pl.min_horizontal("returned_quantity", _cap()), pl.col("returned_at").cast(UTC)

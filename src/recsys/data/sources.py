@@ -26,12 +26,8 @@ NULLS = ("", "NA", "N/A", "null", "NULL", "NaN", "nan", "None")
 class SourceOptions:
     """One table of rows. Relative paths start at the working directory."""
 
-    path: str = (
-        ""  # file, glob, folder (also hive-partitioned), s3:// gs:// az:// https://, package:, database
-    )
-    query: str = (
-        ""  # SQL; only for sqlite:/// and postgresql:// paths, whose URI may hold ${ENVIRONMENT_NAMES}
-    )
+    path: str = ""  # file, glob, folder (also hive-partitioned), s3:// gs:// az:// https://, package:, database
+    query: str = ""  # SQL; only for sqlite:/// and postgresql:// paths, whose URI may hold ${ENVIRONMENT_NAMES}
     format: Literal["auto", "csv", "parquet"] = "auto"  # auto: by the file's ending
     separator: str = ","  # CSV: between fields
     encoding: str = "utf8"  # CSV: utf8, utf8-lossy (bad bytes become �), latin-1, cp1252, utf-16 …
@@ -107,9 +103,7 @@ def source_digest(options: SourceOptions, place: str) -> str:
         digests = list(read_source(options, place).digests.values())
     else:
         files = find_files(options.path, place)
-        digests = [
-            _file_digest(f, None if _is_local(f) else _read_file(f, options, place).table) for f in files
-        ]
+        digests = [_file_digest(f, None if _is_local(f) else _read_file(f, options, place).table) for f in files]
     return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
@@ -130,9 +124,7 @@ def find_files(path: str, place: str) -> list[SourceFile]:
     else:
         found = [Path(f) for f in glob.glob(str(given), recursive=True) if Path(f).is_file()]
     if not found:
-        what = (
-            "folder without CSV or Parquet files" if given.is_dir() else "no such file, and no file matches"
-        )
+        what = "folder without CSV or Parquet files" if given.is_dir() else "no such file, and no file matches"
         raise InputError(f"{place}.path {path!r}: {what} (from {Path.cwd()}); mend the path")
     return [SourceFile(f.as_posix(), str(f), _partitions(f)) for f in sorted(found)]
 
@@ -165,15 +157,15 @@ def _read_file(file: SourceFile, options: SourceOptions, place: str) -> Part:
     uri, secrets = (file.at, []) if _is_local(file) else expand_variables(file.at)
     try:
         if _format(file, options, place) == "parquet":
-            table = pl.scan_parquet(uri, hive_partitioning=False).collect()
+            # folders of local files are told apart by find_files, remote ones by polars
+            hive = False if _is_local(file) else None
+            table = pl.scan_parquet(uri, hive_partitioning=hive).collect()
             part = _whole(file.name, table)
         else:
             part = _read_csv(file.name, uri, _is_local(file), options)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = redact(str(error), secrets)[:500]
-        raise InputError(
-            f"{place}: {file.name} cannot be read: {reason}; check path, format, access"
-        ) from None
+        raise InputError(f"{place}: {file.name} cannot be read: {reason}; check path, format, access") from None
     added = {k: v for k, v in file.partitions.items() if k not in part.table.columns}
     columns = [pl.lit(value, pl.String).alias(key) for key, value in added.items()]
     return part._replace(table=part.table.with_columns(columns))
@@ -190,18 +182,16 @@ def _format(file: SourceFile, options: SourceOptions, place: str) -> str:
 
 def _read_csv(name: str, uri: str, local: bool, options: SourceOptions) -> Part:
     if not local and options.encoding.lower() not in ("utf8", "utf-8"):
-        raise InputError(
-            f"{name} is remote and not UTF-8 ({options.encoding}): copy it here, or store it as UTF-8"
-        )
+        raise InputError(f"{name} is remote and not UTF-8 ({options.encoding}): copy it here, or store it as UTF-8")
     # polars fetches remote files, line by line, so that one reader judges the lines of all
-    data = Path(uri).read_bytes() if local else "\n".join(pl.scan_lines(uri).collect()["lines"]).encode()
+    data = Path(uri).read_bytes() if local else "\n".join(pl.scan_lines(uri).collect().to_series()).encode()
     table, lines, broken = read_csv_bytes(data, name, separator=options.separator, encoding=options.encoding)
     origin = pl.DataFrame({"source_row": lines}).select(pl.lit(name).alias("source"), "source_row")
     return Part(name, table, origin, broken.select(pl.lit(name).alias("source"), *BROKEN))
 
 
 def _whole(name: str, table: pl.DataFrame) -> Part:
-    """A typed table, each of whose rows is a record. PostgreSQL's NUMERIC and JSON come wrapped: they are text."""
+    """A typed table, each of whose rows is a record. PostgreSQL wraps NUMERIC and JSON: they become text."""
     wrapped = [pl.col(name).ext.storage() for name, dtype in table.schema.items() if dtype.is_extension()]
     table = table.with_columns(wrapped)
     rows = pl.select(pl.int_range(1, table.height + 1, dtype=pl.Int64).alias("source_row"))
@@ -217,9 +207,7 @@ def _stack(tables: list[pl.DataFrame]) -> pl.DataFrame:
             types.setdefault(name, set()).add(dtype)
     mixed = {name for name, found in types.items() if len(found) > 1}
     texts = [
-        table.with_columns(
-            text_of(name, table.schema[name]).alias(name) for name in table.columns if name in mixed
-        )
+        table.with_columns(text_of(name, table.schema[name]).alias(name) for name in table.columns if name in mixed)
         for table in tables
     ]
     return pl.concat(texts, how="diagonal")

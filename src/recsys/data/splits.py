@@ -1,9 +1,9 @@
 """Query moments of training and of the test, made by a time window or by last basket, never through an order.
 
-    window         ─ history ─────────────┤ cut      window      end ├
-                   models and histories   │ first order of each customer with two known items
-    last_basket    per customer:  order, order, …, order │ last order
-                                  history                │ query
+window         ─ history ─────────────┤ cut      window      end ├
+               models and histories   │ first order of each customer with two known items
+last_basket    per customer:  order, order, …, order │ last order
+                              history                │ query
 """
 
 import hashlib
@@ -105,8 +105,8 @@ def asked_orders(orders: pl.DataFrame, moment: Moment, data: TrainData) -> pl.Da
     )
     if moment.asked is not None:
         known = known.join(moment.asked.lazy(), on=["customer_id", "order_id"], how="semi")
-    else:
-        known = known.filter((pl.col("ordered_at") >= moment.at) & (pl.col("ordered_at") < moment.until))
+    elif isinstance(moment.at, datetime):
+        known = known.filter(pl.col("ordered_at").is_between(moment.at, moment.until, closed="left"))
     found = (
         known.group_by("customer_id", "order_id")
         .agg(pl.col("ordered_at").min(), pl.col("item_id"))
@@ -179,4 +179,3 @@ def ask(asked: pl.DataFrame, data: TrainData, visible: Callable[[int, str], int]
 def both_tasks(asked: pl.DataFrame, data: TrainData) -> dict[str, Queries]:
     """The two tasks of the evaluation."""
     return {"next_basket": ask(asked, data, none), "cart": ask(asked, data, half)}
-

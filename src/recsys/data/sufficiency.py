@@ -65,9 +65,7 @@ def judge(
     Shares of nothing are 1 (rejected), medians of nothing 0.
     """
     least = options or SufficiencyOptions()
-    per_customer = (
-        orders.drop_nulls("customer_id").group_by("customer_id").agg(n=pl.col("order_id").n_unique())["n"]
-    )
+    per_customer = orders.drop_nulls("customer_id").group_by("customer_id").agg(n=pl.col("order_id").n_unique())["n"]
     span = orders.select((pl.col("ordered_at").max() - pl.col("ordered_at").min()).dt.total_seconds()).item()
     values: dict[str, tuple[float, float]] = {
         "customers": (per_customer.len(), least.min_customers),
@@ -88,9 +86,7 @@ def require_sufficient(checks: list[Check]) -> None:
     """InputError that names every failing value, its threshold and its remedy."""
     failing = [check.line for check in checks if not check.passed]
     if failing:
-        raise InputError(
-            "not enough to learn from; " + "; ".join(failing) + " (thresholds: data.sufficiency)"
-        )
+        raise InputError("not enough to learn from; " + "; ".join(failing) + " (thresholds: data.sufficiency)")
 
 
 def _check(name: str, value: float, threshold: float) -> Check:

@@ -19,9 +19,7 @@ class ValidationOptions:
     """What an order line may look like."""
 
     returns: Literal["match", "reject"] = "match"  # negative quantities and cancellations
-    duplicates: Literal["merge", "reject"] = (
-        "merge"  # several lines of an item in an order; reject: exact repeats
-    )
+    duplicates: Literal["merge", "reject"] = "merge"  # several lines of an item in an order; reject: exact repeats
     allow_zero_price: bool = False  # gifts and samples count as sales
     max_unit_price: float | None = None  # in the shop's currency; null: no limit
     max_price_ratio: float | None = 1000.0  # unit price against the item's median price; null: no limit
@@ -62,15 +60,9 @@ def validate_lines(
     returns = readable.kept.filter("is_return").with_columns(pl.col("quantity").abs())
     sane = refuse_by_median(sales, options.max_price_ratio) if priced else Sorted(sales, readable.refused[:0])
     owned, notes = one_customer_per_order(sane.kept)
-    single = (
-        refuse_repeats(owned.kept)
-        if options.duplicates == "reject"
-        else Sorted(owned.kept, owned.refused[:0])
-    )
+    single = refuse_repeats(owned.kept) if options.duplicates == "reject" else Sorted(owned.kept, owned.refused[:0])
     merged = merge_lines(single.kept)
-    orders, unmatched = match_returns(
-        merged, returns.select("row", *KEY, "customer_id", "ordered_at", "quantity")
-    )
+    orders, unmatched = match_returns(merged, returns.select("row", *KEY, "customer_id", "ordered_at", "quantity"))
     refused = [readable.refused, sane.refused, owned.refused, single.refused]
     refused.append(unmatched.select("row", pl.lit("unmatched_return").alias("rule")))
     accepted = {

@@ -127,9 +127,7 @@ def _draw(values: Floats, n_resamples: int, seed: int, groups: NDArray[Any] | No
     m = values.shape[1]
     totals = _resampled(np.hstack([sums, counts]), n_resamples, seed)
     mean = divide_or_nan(sums.sum(axis=0), counts.sum(axis=0))
-    return _Draws(
-        mean, divide_or_nan(totals[:, :m], totals[:, m:]), held.sum(axis=0), (counts > 0).sum(axis=0)
-    )
+    return _Draws(mean, divide_or_nan(totals[:, :m], totals[:, m:]), held.sum(axis=0), (counts > 0).sum(axis=0))
 
 
 def _resampled(table: Floats, n_resamples: int, seed: int) -> Floats:
@@ -200,8 +198,6 @@ def _membership(groups: NDArray[Any], n: int) -> sp.csr_matrix:
         raise InputError(f"groups must be int ({n},), one code per query, not {groups.dtype} {groups.shape}")
     if (groups < 0).any():
         row = np.flatnonzero(groups < 0)[0]
-        raise InputError(
-            f"query row {row} has group {groups[row]}; give a query without a customer a code of its own"
-        )
+        raise InputError(f"query row {row} has group {groups[row]}; give a query without a customer a code of its own")
     codes = np.unique(groups, return_inverse=True)[1]
     return sp.csr_matrix((np.ones(n), (codes, np.arange(n))), shape=(codes.max(initial=-1) + 1, n))

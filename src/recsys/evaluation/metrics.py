@@ -168,13 +168,9 @@ def _tops(hits: Bools, n_relevant: Ints, ks: Sequence[int]) -> list[_Top]:
 def _checked_hits(hits: Bools, n_relevant: Ints, ks: Sequence[int]) -> tuple[Bools, Ints]:
     hits, n_relevant = np.asarray(hits), np.asarray(n_relevant)
     if hits.ndim != 2 or hits.dtype != np.bool_:
-        raise InputError(
-            f"hits must be bool (n_queries, k_max), not {hits.dtype} {hits.shape}; see find_hits"
-        )
+        raise InputError(f"hits must be bool (n_queries, k_max), not {hits.dtype} {hits.shape}; see find_hits")
     if n_relevant.shape != hits.shape[:1] or n_relevant.dtype.kind not in "iu":
-        raise InputError(
-            f"n_relevant must be int {hits.shape[:1]}, not {n_relevant.dtype} {n_relevant.shape}"
-        )
+        raise InputError(f"n_relevant must be int {hits.shape[:1]}, not {n_relevant.dtype} {n_relevant.shape}")
     for k in ks:
         _check_k(k, hits.shape[1])
     wrong = np.flatnonzero(np.count_nonzero(hits, axis=1) > n_relevant)
@@ -207,9 +203,7 @@ def find_hits(lists: Ints, relevant: sp.csr_matrix) -> Bools:
     in one list (it would count twice), an item beyond n_items and a gap before the end of a list.
     """
     if relevant.shape[0] != len(lists):
-        raise InputError(
-            f"{len(lists)} lists but {relevant.shape[0]} rows of relevant items; one row per query"
-        )
+        raise InputError(f"{len(lists)} lists but {relevant.shape[0]} rows of relevant items; one row per query")
     lists = _checked_lists(lists, relevant.shape[1])
     marked = _marked(relevant)
     keys = np.repeat(np.arange(len(lists)), np.diff(marked.indptr)) * relevant.shape[1] + marked.indices
@@ -245,18 +239,14 @@ def novelty_at(lists: Ints, popularity: NDArray[Any], k: int) -> Floats:
     """
     weights = np.asarray(popularity, np.float64)
     if not (np.isfinite(weights).all() and (weights >= 0).all() and (weights > 0).any()):
-        raise InputError(
-            "popularity must be finite, ≥ 0 and positive for at least one item; pass item counts"
-        )
+        raise InputError("popularity must be finite, ≥ 0 and positive for at least one item; pass item counts")
     bits = -np.log2(np.maximum(weights, weights[weights > 0].min()) / weights.sum())
     top = _first(lists, k, len(weights))
     listed = top >= 0
     return divide_or_nan(np.where(listed, bits[top], 0).sum(axis=1), listed.sum(axis=1))
 
 
-def intra_list_diversity_at(
-    lists: Ints, vectors: sp.csr_matrix | NDArray[Any], k: int, *, block: int = 8192
-) -> Floats:
+def intra_list_diversity_at(lists: Ints, vectors: sp.csr_matrix | NDArray[Any], k: int, *, block: int = 8192) -> Floats:
     """1 - mean cosine over the pairs of items in the first k ranks; NaN under two items.
 
     `vectors`: (n_items, n_dimensions), rows of length 1, or 0 for an item without any: its cosine with every

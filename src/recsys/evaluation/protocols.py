@@ -51,9 +51,7 @@ class EvaluationOptions:
 Lists = dict[tuple[str, str, str], Ints]  # (contender, task, segment) → int64 (n_queries, k) with -1
 
 
-def contender_lists(
-    models: BaseModels, hybrid: Hybrid, tasks: dict[str, Queries], k: int, per_source: int
-) -> Lists:
+def contender_lists(models: BaseModels, hybrid: Hybrid, tasks: dict[str, Queries], k: int, per_source: int) -> Lists:
     """Lists of every single model and of the hybrid, for every task and segment.
 
     The queries of all tasks are about the same orders and differ in their carts only.
@@ -107,7 +105,12 @@ def _single_lists(scores: Floats, queries: Histories, k: int) -> dict[str, Ints]
 
 
 def _hybrid_lists(
-    models: BaseModels, hybrid: Hybrid, queries: Histories, sources: dict[str, Floats], k: int, per_source: int
+    models: BaseModels,
+    hybrid: Hybrid,
+    queries: Histories,
+    sources: dict[str, Floats],
+    k: int,
+    per_source: int,
 ) -> dict[str, Ints]:
     ranked = rank(models, hybrid, queries, per_source, sources=sources)
     query, item = ranked.candidates.query, ranked.candidates.item
@@ -200,7 +203,11 @@ def number(value: float) -> float | None:
 
 def best_single(rows: list[dict[str, Any]], task: str, segment: str, metric: str, k: int) -> str:
     """The single model with the highest value; ties go to the name first in the alphabet."""
-    mine = [r for r in rows if r["kind"] == "single" and (r["task"], r["segment"], r["metric"], r["k"]) == (task, segment, metric, k)]
+    mine = [
+        r
+        for r in rows
+        if r["kind"] == "single" and (r["task"], r["segment"], r["metric"], r["k"]) == (task, segment, metric, k)
+    ]
     return str(min(mine, key=lambda r: (-(r["value"] if r["value"] is not None else -1), r["contender"]))["contender"])
 
 
@@ -216,9 +223,11 @@ def paired_records(table: PerQuery, rows: list[dict[str, Any]], options: Evaluat
                     given = (options.resamples, options.level, options.seed)
                     gap, ratio = paired_difference(a, b, *given), paired_ratio(a, b, *given)
                     out.append(
-                        {"contender": HYBRID, "baseline": baseline, "task": task, "segment": segment, "metric": metric, "k": k,
+                        {"contender": HYBRID, "baseline": baseline, "task": task, "segment": segment,
+                         "metric": metric, "k": k,
                          "difference": number(gap.mean[0]), "low": number(gap.low[0]), "high": number(gap.high[0]),
-                         "ratio": number(ratio.ratio[0]), "ratio_low": number(ratio.low[0]), "ratio_high": number(ratio.high[0]),
+                         "ratio": number(ratio.ratio[0]), "ratio_low": number(ratio.low[0]),
+                         "ratio_high": number(ratio.high[0]),
                          "p": number(gap.p[0]), "n": int(gap.n[0])}
                     )  # fmt: skip
     return out

@@ -1,5 +1,6 @@
 """Items whose words are alike: TF-IDF over name, category path, brand and size, in any script."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Self
@@ -14,40 +15,62 @@ from .user_knn import unit_rows
 # Letters that one language writes in several code points: Arabic and Persian yeh, kaf, alef, heh, hamza carriers;
 # the tatweel only stretches a word and a zero-width non-joiner only shapes it.
 _LETTERS = str.maketrans(
-    {"ي": "ی", "ى": "ی", "ئ": "ی", "ك": "ک", "أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ؤ": "و", "ة": "ه", "ۀ": "ه", "ـ": ""}
+    {
+        "ي": "ی",
+        "ى": "ی",
+        "ئ": "ی",
+        "ك": "ک",
+        "أ": "ا",
+        "إ": "ا",
+        "آ": "ا",
+        "ٱ": "ا",
+        "ؤ": "و",
+        "ة": "ه",
+        "ۀ": "ه",
+        "ـ": "",
+    }
     | {"\u200c": " ", "\u200d": "", "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ı": "i"}
 )
+
+_NO_WORD = re.compile(r"[\W_]+")
 
 
 def normalise(text: str) -> str:
     """Case-folded words: compatibility forms, digits of any script, letter variants and accents made one."""
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_LETTERS)
-    plain = (c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c))
-    return " ".join("".join(_plain_character(c) for c in plain).split())
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    if not folded.isascii():
+        folded = unicodedata.normalize("NFKD", folded.translate(_LETTERS))
+        folded = "".join(_plain_character(c) for c in folded if not unicodedata.combining(c))
+    return " ".join(_NO_WORD.sub(" ", folded).split())
 
 
 def _plain_character(c: str) -> str:
     digit = unicodedata.digit(c, None)
-    if digit is not None:
-        return str(digit)
-    return c if c.isalnum() else " "
+    return c if digit is None else str(digit)
 
 
 @dataclass(kw_only=True)
 class Content:
-    """Cosine of an item's TF-IDF row with the sum of the rows of the cart, or of the decayed history.
+    """Σ cosine of TF-IDF rows over the cart, or over the decayed history where the cart is empty.
 
-    Words and character n-grams weigh alike; rows of *distinct* texts are kept, items point to theirs.
+    Words and character n-grams weigh alike. Neighbours are kept between *distinct* texts; items point to theirs.
     """
 
     half_life: float = 60.0  # days; decay of the history
+    neighbours: int = 100  # alike texts kept for each text
     max_features: int = 20_000  # most frequent words and as many n-grams
     min_df: int = 2  # texts with the term
     max_df: float = 0.2  # share of texts with the term; a more common one says little and costs much
 
     def fit(self, data: TrainData) -> Self:
-        texts, self.text_ = np.unique([normalise(t) for t in data.facts.texts], return_inverse=True)
+        from sparse_dot_topn import sp_matmul_topn  # not part of serving
+
+        clean = {text: normalise(text) for text in set(data.facts.texts)}
+        texts, self.text_ = np.unique([clean[t] for t in data.facts.texts], return_inverse=True)
         self.rows_ = self._tfidf(list(texts))
+        alike = sp_matmul_topn(self.rows_, self.rows_.T.tocsr(), top_n=self.neighbours, sort=False, n_threads=2)
+        self.alike_ = sp.csr_matrix(alike, dtype=np.float32)
+        self.alike_.sort_indices()
         return self
 
     def _tfidf(self, texts: list[str]) -> Csr:
@@ -67,7 +90,7 @@ class Content:
             try:
                 blocks.append(maker.fit_transform(texts))
             except ValueError:  # no term is left: this kind of term says nothing about these texts
-                blocks.append(sp.csr_matrix((len(texts), 1), dtype=np.float32))
+                blocks.append(sp.csr_matrix(np.zeros((len(texts), 1), np.float32)))
         return unit_rows(sp.csr_matrix(sp.hstack(blocks), dtype=np.float32))
 
     def vectors(self) -> Csr:
@@ -78,7 +101,8 @@ class Content:
         has_cart = queries.has_cart
         keep = sp.diags_array((~has_cart).astype(np.float32))
         source = (queries.cart + keep @ queries.decayed(self.half_life)).tocsr()
-        by_text = sp.csr_matrix((source.data, self.text_[source.indices], source.indptr), (len(queries), len(self.rows_.indptr) - 1))
-        profile = unit_rows((by_text @ self.rows_).tocsr())
-        scores = dense((profile @ self.rows_.T).tocsr())[:, self.text_]
-        return unknown_rows(scores, np.diff(profile.indptr) > 0)
+        by_text = sp.csr_matrix(
+            (source.data, self.text_[source.indices], source.indptr), (len(queries), self.alike_.shape[0])
+        )
+        scores = dense((by_text @ self.alike_).tocsr())[:, self.text_]
+        return unknown_rows(scores, has_cart | queries.has_history)

@@ -26,9 +26,12 @@ class ItemKnn:
 
     shrink: float = 20.0  # s: orders added to each item's own
     half_life: float = 60.0  # days; decay of the history
+    min_joint: int = 2  # orders with both items; fewer say nothing and are most of the matrix
 
     def fit(self, data: TrainData) -> Self:
         together, sold = co_purchases(data.orders)
+        together.data[together.data < self.min_joint] = 0
+        together.eliminate_zeros()
         scale = sp.diags_array(1 / np.sqrt(sold + self.shrink))
         self.cosine_ = sp.csr_matrix(scale @ together @ scale, dtype=np.float32)
         return self

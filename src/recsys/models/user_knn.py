@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..data.histories import Csr, Floats, Histories, TrainData
-from .base import dense, unknown_rows
+from .base import dense, high_cells, unknown_rows
 
 
 def unit_rows(matrix: Csr) -> Csr:
@@ -18,16 +18,13 @@ def unit_rows(matrix: Csr) -> Csr:
 
 def nearest(similarity: Floats, k: int) -> Csr:
     """CSR: the k largest positive cells of each row; ties at the edge go to the lower column."""
-    n_rows, n_columns = similarity.shape
-    if k >= n_columns:
-        return sp.csr_matrix(np.maximum(similarity, 0))
-    edge = np.partition(similarity, n_columns - k, axis=1)[:, n_columns - k, None]
-    kept = similarity > np.maximum(edge, 0)
-    ties = (similarity == edge) & (edge > 0)
-    room = k - kept.sum(axis=1, keepdims=True)
-    kept |= ties & (np.cumsum(ties, axis=1) <= room)
-    rows, columns = np.nonzero(kept)
-    return sp.csr_matrix((similarity[rows, columns], (rows, columns)), shape=(n_rows, n_columns))
+    rows, columns = high_cells(similarity, k)
+    values = similarity[rows, columns]
+    order = np.lexsort((columns, -values, rows))
+    rows, columns, values = rows[order], columns[order], values[order]
+    kept = (np.arange(len(rows)) - np.searchsorted(rows, rows) < k) & (values > 0)
+    n, m = similarity.shape
+    return sp.csr_matrix((values[kept], (rows[kept], columns[kept])), shape=(n, m))
 
 
 @dataclass(kw_only=True)
@@ -39,11 +36,11 @@ class UserKnn:
 
     def fit(self, data: TrainData) -> Self:
         self.decayed_ = data.histories.decayed(self.half_life)
-        self.unit_ = unit_rows(self.decayed_)
+        self.unit_by_item_ = unit_rows(self.decayed_).T.tocsr()
         return self
 
     def score(self, queries: Histories) -> Floats:
-        similarity = dense((unit_rows(queries.decayed(self.half_life)) @ self.unit_.T).tocsr())
+        similarity = dense((unit_rows(queries.decayed(self.half_life)) @ self.unit_by_item_).tocsr())
         same = np.flatnonzero(queries.customers >= 0)
         similarity[same, queries.customers[same]] = 0
         weights = nearest(similarity, self.k)

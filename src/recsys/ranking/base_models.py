@@ -65,23 +65,35 @@ def params(model: Any) -> dict[str, Any]:
     return {name: getattr(model, name) for name in model.__dataclass_fields__}
 
 
-def source_scores(models: BaseModels, queries: Histories) -> dict[str, Floats]:
-    """What each source of candidates says, float32 (n_queries, n_items); NaN = it cannot say.
+def history_scores(models: BaseModels, queries: Histories) -> dict[str, Floats]:
+    """What the sources say of the history alone, float32 (n_queries, n_items); NaN = cannot say.
 
-    Models that answer for a cart *or* a history are asked for both.
+    Carts do not matter here, so queries that differ only in their carts can share the answer.
     """
     bare = queries.without_cart()
-    out = {
-        "popularity": models["popularity"].score(queries),
-        "frequency": models["frequency"].score(queries),
-        "als": models["als"].score(queries),
-        "user_knn": models["user_knn"].score(queries),
+    return {
+        "popularity": models["popularity"].score(bare),
+        "frequency": models["frequency"].score(bare),
+        "user_knn": models["user_knn"].score(bare),
+        "item_knn_history": models["item_knn"].score(bare),
+        "content_history": models["content"].score(bare),
     }
-    with_cart = np.flatnonzero(queries.has_cart)
+
+
+def cart_scores(models: BaseModels, queries: Histories) -> dict[str, Floats]:
+    """What the sources say of the cart; ALS folds history and cart in together."""
+    out = {"als": models["als"].score(queries)}
+    rows = np.flatnonzero(queries.has_cart)
     for name in ("item_knn", "content"):
-        out[f"{name}_history"] = models[name].score(bare)
-        of_cart = np.full(queries.cart.shape, np.nan, np.float32)
-        if len(with_cart):
-            of_cart[with_cart] = models[name].score(queries.take(with_cart))
-        out[f"{name}_cart"] = of_cart
+        scores = np.full(queries.cart.shape, np.nan, np.float32)
+        if len(rows):
+            scores[rows] = models[name].score(queries.take(rows))
+        out[f"{name}_cart"] = scores
     return out
+
+
+def single_scores(name: str, sources: dict[str, Floats], has_cart: np.ndarray) -> Floats:
+    """What the single model `name` would answer by itself: it looks at the cart where there is one."""
+    if name in sources:
+        return sources[name]
+    return np.where(has_cart[:, None], sources[f"{name}_cart"], sources[f"{name}_history"])

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.histories import Floats, Histories, Ints
-from .topk import top_k
+from ..models.base import high_cells
+from .topk import top_k_of_rows
 
 
 @dataclass(frozen=True)
@@ -42,23 +43,30 @@ def candidates(
     `barred` bool (n_queries, n_items): items that may not be listed, beside those of the cart.
     """
     shape = queries.cart.shape
+    usable = queries.cart.toarray() == 0
+    if barred is not None:
+        usable &= ~barred
+    spare = int((~usable).sum(axis=1).max(initial=0))  # places that refused items may take in a source's list
     chosen = np.zeros(shape, bool)
     chosen[queries.rows, queries.items] = True
-    refused = queries.cart.toarray() > 0
-    if barred is not None:
-        refused |= barred
     places = {}
     for name, values in scores.items():
+        row, column = high_cells(values, per_source + spare)
+        kept = usable[row, column] & (values[row, column] > 0)
+        row, column = row[kept], column[kept]
+        lists, _ = top_k_of_rows(row, column, values[row, column], shape[0], per_source)
+        listed, rank = np.nonzero(lists >= 0)
         places[name] = np.zeros(shape, np.int16)
-        lists = top_k(np.where((values > 0) & ~refused, values, -np.inf), per_source)
-        rows, rank = np.nonzero(lists >= 0)
-        places[name][rows, lists[rows, rank]] = rank + 1
-        chosen[rows, lists[rows, rank]] = True
-    chosen &= ~refused
+        places[name][listed, lists[listed, rank]] = rank + 1
+        chosen[listed, lists[listed, rank]] = True
+    chosen &= usable
     query, item = np.nonzero(chosen)
     return Candidates(
         query,
         item,
         {name: values[query, item] for name, values in scores.items()},
-        {name: np.where(place[query, item] > 0, place[query, item], np.nan).astype(np.float32) for name, place in places.items()},
+        {
+            name: np.where(place[query, item] > 0, place[query, item], np.nan).astype(np.float32)
+            for name, place in places.items()
+        },
     )

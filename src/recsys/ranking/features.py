@@ -19,14 +19,25 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "rhythm": ("own_interval", "own_due", "item_interval", "item_due"),
     "collaborative": ("als", "als_rank", "als_of_best", "user_knn", "user_knn_rank", "user_knn_of_best"),
     "co_purchase": ("item_knn_history", "item_knn_history_rank", "item_knn_history_of_best"),
-    "cart": ("item_knn_cart", "item_knn_cart_rank", "item_knn_cart_of_best", "own_overlap", "cart_type", "cart_category"),
+    "cart": (
+        "item_knn_cart", "item_knn_cart_rank", "item_knn_cart_of_best", "own_overlap", "cart_type", "cart_category",
+    ),
     "content": ("content_history", "content_history_rank", "content_cart", "content_cart_rank"),
     "category": ("type_share", "type_age", "category_share", "department_share"),
     "price": ("price", "price_to_habit", "price_to_cart"),
     "context": ("n_orders", "order_age", "order_gap", "basket_size", "distinct_items", "cart_size"),
 }  # fmt: skip
 FEATURES: tuple[str, ...] = tuple(name for names in GROUPS.values() for name in names)
-RANKED = ("popularity", "frequency", "als", "user_knn", "item_knn_history", "item_knn_cart", "content_history", "content_cart")
+RANKED = (
+    "popularity",
+    "frequency",
+    "als",
+    "user_knn",
+    "item_knn_history",
+    "item_knn_cart",
+    "content_history",
+    "content_cart",
+)
 RELATIVE = ("frequency", "als", "user_knn", "item_knn_history", "item_knn_cart")
 
 
@@ -50,7 +61,7 @@ def best_scores(scores: dict[str, Floats]) -> dict[str, Floats]:
     """Highest score of each source per query, NaN where it says nothing above zero."""
     out = {}
     for name, values in scores.items():
-        top = np.max(np.where(np.isnan(values), -np.inf, values), axis=1, initial=-np.inf)
+        top = np.fmax.reduce(values, axis=1)
         out[name] = np.where(top > 0, top, np.nan).astype(np.float32)
     return out
 
@@ -84,7 +95,7 @@ def _cells(rows: Candidates, queries: Histories) -> Ints:
     pattern = queries.last_age
     place = np.full(pattern.shape, -1, np.int32)
     place[np.repeat(np.arange(len(queries)), np.diff(pattern.indptr)), pattern.indices] = np.arange(pattern.nnz)
-    return place[rows.query, rows.item]
+    return np.asarray(place[rows.query, rows.item])
 
 
 def _at(cell: Ints, matrix: Csr, missing: float = np.nan) -> Floats:
@@ -109,7 +120,7 @@ def overlap_with_cart(queries: Histories) -> Csr:
 
 def dense_at(matrix: Csr, rows: Ints, columns: np.ndarray) -> Floats:
     """Values of a small CSR matrix at (rows, columns)."""
-    return dense(matrix)[rows, columns]
+    return np.asarray(dense(matrix)[rows, columns])
 
 
 def _item(item: Ints, stats: ItemStats) -> dict[str, Floats]:

@@ -8,7 +8,7 @@ import lightgbm as lgb
 import numpy as np
 
 from ..data.histories import Floats, Ints
-from .features import FEATURES
+from .features import FEATURES, GROUPS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,9 @@ class TrainingRows:
     @classmethod
     def concatenate(cls, parts: list["TrainingRows"]) -> "TrainingRows":
         return cls(
-            np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]), np.concatenate([p.sizes for p in parts])
+            np.concatenate([p.x for p in parts]),
+            np.concatenate([p.y for p in parts]),
+            np.concatenate([p.sizes for p in parts]),
         )
 
 
@@ -67,12 +69,14 @@ class Hybrid:
     def outputs(self, x: Floats, threads: int = 1) -> dict[str, Floats]:
         """Raw output of each booster, float64 (m,)."""
         x = x[:, self.columns]
-        return {name: np.asarray(b.predict(x, raw_score=True, num_threads=threads)) for name, b in self.boosters.items()}
+        return {
+            name: np.asarray(b.predict(x, raw_score=True, num_threads=threads)) for name, b in self.boosters.items()
+        }
 
     def score(self, x: Floats, query: Ints, n_queries: int, threads: int = 1) -> Floats:
         """float32 (m,): mean of the boosters' outputs, each standardised within its query."""
         parts = [standardised(out, query, n_queries) for out in self.outputs(x, threads).values()]
-        return np.mean(parts, axis=0).astype(np.float32)
+        return np.asarray(np.mean(parts, axis=0), np.float32)
 
     def importances(self) -> dict[str, float]:
         """Share of the total gain per feature, mean over boosters."""
@@ -94,8 +98,6 @@ class Hybrid:
 
 def kept_columns(drop: tuple[str, ...]) -> Ints:
     """Positions of the features that are neither named in `drop` nor in a group named there."""
-    from .features import GROUPS
-
     gone = set(drop) | {name for group in drop for name in GROUPS.get(group, ())}
     return np.array([i for i, name in enumerate(FEATURES) if name not in gone], np.int64)
 
@@ -106,7 +108,7 @@ def standardised(values: Floats, query: Ints, n_queries: int) -> Floats:
     mean = np.bincount(query, values, minlength=n_queries) / count
     centred = values - mean[query]
     deviation = np.sqrt(np.bincount(query, centred**2, minlength=n_queries) / count)
-    return centred / np.maximum(deviation, 1e-9)[query]
+    return np.asarray(centred / np.maximum(deviation, 1e-9)[query])
 
 
 def _params(options: HybridOptions, objective: str) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def _repeat_share(histories: Histories) -> Floats:
     buyers = np.bincount(bought.indices, minlength=histories.n_items)
     again = np.bincount(bought.indices, bought.data > 1, minlength=histories.n_items)
     mean = again.sum() / max(buyers.sum(), 1)
-    return ((again + 10 * mean) / (buyers + 10)).astype(np.float32)
+    return np.asarray((again + 10 * mean) / (buyers + 10), np.float32)
 
 
 def _intervals(histories: Histories) -> Floats:

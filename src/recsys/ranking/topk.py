@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..data.histories import Floats, Ints
+from ..models.base import high_cells
 
 
 def top_k(scores: Floats, k: int) -> Ints:
@@ -10,32 +11,8 @@ def top_k(scores: Floats, k: int) -> Ints:
 
     `scores` (n, m); NaN and -inf are never listed. Ties go to the lower position. Never pads with an item.
     """
-    n, m = scores.shape
-    filled = np.where(np.isnan(scores), -np.inf, scores)
-    k_here = min(k, m)
-    if k_here < m:
-        picked = np.sort(np.argpartition(-filled, k_here - 1, axis=1)[:, :k_here], axis=1)
-        _mend_ties(filled, picked)
-    else:
-        picked = np.tile(np.arange(m), (n, 1))
-    values = np.take_along_axis(filled, picked, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    lists = np.take_along_axis(picked, order, axis=1)
-    lists[np.isneginf(np.take_along_axis(values, order, axis=1))] = -1
-    out = np.full((n, k), -1, np.int64)
-    out[:, :k_here] = lists
-    return out
-
-
-def _mend_ties(filled: Floats, picked: Ints) -> None:
-    """Where the edge of the list falls among equal scores, argpartition picks any of them: pick the first ones."""
-    values = np.take_along_axis(filled, picked, axis=1)
-    edge = values.min(axis=1, keepdims=True)
-    tied = (filled == edge).sum(axis=1) > (values == edge).sum(axis=1)
-    for row in np.flatnonzero(tied & ~np.isneginf(edge[:, 0])):
-        above = np.flatnonzero(filled[row] > edge[row])
-        equal = np.flatnonzero(filled[row] == edge[row])[: picked.shape[1] - len(above)]
-        picked[row] = np.sort(np.concatenate([above, equal]))
+    query, item = high_cells(scores, k)
+    return top_k_of_rows(query, item, scores[query, item], len(scores), k)[0]
 
 
 def top_k_of_rows(query: Ints, item: Ints, score: Floats, n_queries: int, k: int) -> tuple[Ints, Floats]:

@@ -116,11 +116,7 @@ def without_ratio(run: RunFiles) -> str:
         for r in select(run.metrics["paired"], metric=primary["metric"], k=primary["k"])
         if r["baseline"] == run.baseline(r["task"]) and number(r.get("ratio")) is None
     ]
-    return (
-        f" No ratio where the best single model finds nothing: {'; '.join(dict.fromkeys(rows))}."
-        if rows
-        else ""
-    )
+    return f" No ratio where the best single model finds nothing: {'; '.join(dict.fromkeys(rows))}." if rows else ""
 
 
 def depth_finding(run: RunFiles) -> str:
@@ -131,9 +127,7 @@ def depth_finding(run: RunFiles) -> str:
     for row in rows:
         curves.setdefault(row["contender"], {})[row["k"]] = row["value"]
     goal = curves.get(str(baseline), {}).get(primary["k"])
-    enough = [
-        k for k, value in sorted(curves.get(run.best, {}).items()) if goal is not None and value >= goal
-    ]
+    enough = [k for k, value in sorted(curves.get(run.best, {}).items()) if goal is not None and value >= goal]
     if goal is not None and baseline != run.best and enough and enough[0] < primary["k"]:
         single = label(str(baseline))
         return f"{enough[0]} recommendations of {label(run.best)} find what {single} needs {primary['k']} for"
@@ -223,6 +217,4 @@ def ingest_finding(ingest: Row) -> str:
 def seconds_finding(seconds: Mapping[str, float]) -> str:
     total = sum(seconds.values())
     longest = max(seconds, key=lambda stage: seconds[stage])
-    return (
-        f"{duration(total)} in all; {label(longest)} took {percent(seconds[longest] / total if total else 0)}"
-    )
+    return f"{duration(total)} in all; {label(longest)} took {percent(seconds[longest] / total if total else 0)}"

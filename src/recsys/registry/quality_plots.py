@@ -94,9 +94,7 @@ def _bounds(row: Row) -> tuple[float, float]:
 def paired_rows(run: RunFiles) -> list[Row]:
     """Comparisons with the best single model of each task, at the primary metric and k, that have a ratio."""
     rows = select(run.metrics["paired"], metric=run.primary["metric"], k=run.primary["k"])
-    return [
-        r for r in rows if r["baseline"] == run.baseline(r["task"]) and number(r.get("ratio")) is not None
-    ]
+    return [r for r in rows if r["baseline"] == run.baseline(r["task"]) and number(r.get("ratio")) is not None]
 
 
 def forest(run: RunFiles, width: float) -> Figure:
@@ -114,9 +112,7 @@ def forest(run: RunFiles, width: float) -> Figure:
         names = [f"{style[r['contender']].label}{comma}{segment_name(r['segment'])}" for r in ordered]
         ax.set_yticks(range(len(ordered)), names)
         ax.set_title(f"{task_name(task)}, against {label(str(run.baseline(task)))}")
-    axes[-1].set_xlabel(
-        f"times the {metric_name(run.primary['metric'], run.primary['k'])} of the best single model"
-    )
+    axes[-1].set_xlabel(f"times the {metric_name(run.primary['metric'], run.primary['k'])} of the best single model")
     return figure
 
 
@@ -133,9 +129,7 @@ def _forest_panel(ax: Axes, rows: list[Row], style: dict[str, Look], limits: tup
     ax.axvline(1, color=INK, lw=1.1, zorder=1)
     for y, row in enumerate(rows):
         look, sure = style[row["contender"]], standing(row) != "undecided"
-        low, high = (
-            max(limits[0], number(row.get(name)) or row["ratio"]) for name in ("ratio_low", "ratio_high")
-        )
+        low, high = (max(limits[0], number(row.get(name)) or row["ratio"]) for name in ("ratio_low", "ratio_high"))
         ax.plot([low, high], [y, y], color=look.color, lw=2.5, alpha=0.55, solid_capstyle="round")
         face = look.color if sure else PAPER
         ax.plot(max(limits[0], row["ratio"]), y, look.marker, color=look.color, mfc=face, ms=7, mew=1.5)

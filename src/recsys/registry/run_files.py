@@ -66,9 +66,7 @@ class RunFiles:
 def load_run_files(directory: Path) -> RunFiles:
     """Read every file of a run. Raises InputError that names the file and what to do about it."""
     if not directory.is_dir():
-        raise InputError(
-            f"{directory} is not a run directory; give the folder that a run wrote metrics.json to"
-        )
+        raise InputError(f"{directory} is not a run directory; give the folder that a run wrote metrics.json to")
     return RunFiles(
         metrics=_required(directory, "metrics.json"),
         ingest=_required(directory, "ingest.json"),

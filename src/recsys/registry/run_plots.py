@@ -59,9 +59,7 @@ def _bars(ax: Axes, values: Mapping[str, float], colors: list[str], write: Calla
     ys = range(len(values))
     ax.barh(ys, list(values.values()), color=colors, height=0.66)
     for y, value in zip(ys, values.values(), strict=True):
-        ax.annotate(
-            write(value), (value, y), (4, 0), textcoords="offset points", va="center", fontsize=8, color=MUTED
-        )
+        ax.annotate(write(value), (value, y), (4, 0), textcoords="offset points", va="center", fontsize=8, color=MUTED)
     ax.set_yticks(ys, list(values))
     ax.set_ylim(len(values) - 0.4, -0.6)
     ax.set_xlim(0, 1.22 * max(values.values(), default=0) or 1)
@@ -120,9 +118,7 @@ def reliability(run: RunFiles, width: float) -> Figure:
         most = max((b["n"] for b in bins), default=1)
         top = 1.08 * max((max(b["predicted"], b["observed"]) for b in bins), default=1.0)
         ax.plot([0, top], [0, top], color=MUTED, lw=1, ls=(0, (4, 3)))
-        ax.plot(
-            [b["predicted"] for b in bins], [b["observed"] for b in bins], color=ACCENT, lw=1.2, alpha=0.6
-        )
+        ax.plot([b["predicted"] for b in bins], [b["observed"] for b in bins], color=ACCENT, lw=1.2, alpha=0.6)
         areas = [18 + 150 * b["n"] / most for b in bins]
         xs, ys = [b["predicted"] for b in bins], [b["observed"] for b in bins]
         ax.scatter(xs, ys, s=areas, color=ACCENT, alpha=0.75, lw=0, zorder=3)

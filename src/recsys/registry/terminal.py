@@ -28,9 +28,7 @@ def _table(metrics: Row) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=_title(primary), title_justify="left")
     table.add_column("contender", overflow="fold", vertical="top")
     for task, segment in columns:
-        heading = f"{task_name(task).lower()} {segment}".replace(
-            " ", "\n"
-        )  # a word a line keeps columns slim
+        heading = f"{task_name(task).lower()} {segment}".replace(" ", "\n")  # a word a line keeps columns slim
         table.add_column(Text(heading), justify="right", no_wrap=True)
     for contender in _ranked(metrics, rows):
         cells = [_cell(select(rows, contender=contender, task=t, segment=s), tops[t, s]) for t, s in columns]
@@ -46,10 +44,7 @@ def _title(primary: Row) -> str:
 def _ranked(metrics: Row, rows: list[Row]) -> list[str]:
     """Contenders by the primary figure, the best first; those without it last."""
     primary = metrics["primary"]
-    own = {
-        r["contender"]: float(r["value"])
-        for r in select(rows, task=primary["task"], segment=primary["segment"])
-    }
+    own = {r["contender"]: float(r["value"]) for r in select(rows, task=primary["task"], segment=primary["segment"])}
     return sorted(dict.fromkeys(str(r["contender"]) for r in rows), key=lambda name: -own.get(name, -1.0))
 
 

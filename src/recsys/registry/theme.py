@@ -121,9 +121,7 @@ def spread(positions: list[float], gap: float, low: float = 0.0, high: float = 1
     return placed
 
 
-def side_labels(
-    ax: Axes, points: Mapping[str, tuple[float, float]], look: Mapping[str, Look], gap: float
-) -> None:
+def side_labels(ax: Axes, points: Mapping[str, tuple[float, float]], look: Mapping[str, Look], gap: float) -> None:
     """Names in a column right of the panel, each tied to its point; `gap` in shares of the panel's height."""
     bottom, top = ax.get_ylim()
     ordered = sorted(points, key=lambda name: points[name][1])

@@ -127,9 +127,7 @@ def _popularity(options: SyntheticOptions, planted: Ints, rng: np.random.Generat
     return np.asarray(weights / weights.sum())
 
 
-def _prices(
-    options: SyntheticOptions, type_of: Ints, tier: Ints, multiple: Ints, rng: np.random.Generator
-) -> Floats:
+def _prices(options: SyntheticOptions, type_of: Ints, tier: Ints, multiple: Ints, rng: np.random.Generator) -> Floats:
     """Type's base price x tier x pack (a little below proportional), ending in 9 cents."""
     base = np.clip(rng.lognormal(1.3, 0.6, type_of[-1] + 1), 1.5, 60.0)
     price = base[type_of] * np.array(options.tier_prices)[tier] * multiple**0.85

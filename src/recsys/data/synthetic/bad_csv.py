@@ -42,9 +42,7 @@ def write_csv(
     code = "latin-1" if encoding == "latin-1" else "utf-8"
     header, *good = _lines(rows, code)
     if len(good) != rows.height:
-        raise InputError(
-            f"{len(good)} lines came of {rows.height} rows: take the line breaks out of the text"
-        )
+        raise InputError(f"{len(good)} lines came of {rows.height} rows: take the line breaks out of the text")
     bad = _bad_lines(rows, round(ragged * rows.height) or int(ragged > 0), encoding, rng)
     at = np.concatenate([np.arange(len(good)), rng.uniform(-1, len(good), len(bad))])
     order = np.argsort(at, kind="stable")
@@ -64,9 +62,7 @@ def _lines(rows: pl.DataFrame, code: str) -> list[bytes]:
     return [line.encode(code) for line in buffer.getvalue().removesuffix("\n").split("\n")]
 
 
-def _bad_lines(
-    rows: pl.DataFrame, each: int, encoding: Encoding, rng: np.random.Generator
-) -> list[tuple[str, bytes]]:
+def _bad_lines(rows: pl.DataFrame, each: int, encoding: Encoding, rng: np.random.Generator) -> list[tuple[str, bytes]]:
     """(kind, line), made of random rows; their own faults aside they look like any other."""
     if rows.is_empty():
         return []

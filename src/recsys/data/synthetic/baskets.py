@@ -72,9 +72,7 @@ def _free_seconds(options: SyntheticOptions, n: int, rng: np.random.Generator) -
     return np.asarray(np.minimum((hours * 3600).astype(np.int64), options.days * DAY - 1))
 
 
-def _cycle_seconds(
-    options: SyntheticOptions, people: Households, events: Ints, rng: np.random.Generator
-) -> Ints:
+def _cycle_seconds(options: SyntheticOptions, people: Households, events: Ints, rng: np.random.Generator) -> Ints:
     """Phase + k x interval + jitter, so that errors never add up."""
     jitter = options.cycle_jitter_days
     k = np.arange(events.sum()) - np.repeat(np.cumsum(events) - events, events)
@@ -187,9 +185,7 @@ def _draw_by_taste(
     rng: np.random.Generator,
 ) -> Ints:
     """Item codes: `taste_share` of them within a preferred category, the rest by popularity alone."""
-    draw = (
-        rng.random(len(household)) / options.taste_share if options.taste_share else np.ones(len(household))
-    )
+    draw = rng.random(len(household)) / options.taste_share if options.taste_share else np.ones(len(household))
     by_taste = draw < 1
     chosen = np.zeros(len(household), dtype=np.int64)
     upto = np.cumsum(people.tastes, axis=1)

@@ -106,9 +106,7 @@ def _written_size(shelf: Assortment, rng: np.random.Generator) -> pl.Series:
             "manner": rng.random(len(shelf.unit)),
         }
     )
-    number = (
-        pl.when(packed).then(pl.format("{}/{}", "pack", "base")).otherwise(pl.col("amount").cast(pl.String))
-    )
+    number = pl.when(packed).then(pl.format("{}/{}", "pack", "base")).otherwise(pl.col("amount").cast(pl.String))
     blank = pl.when(pl.col("manner") < 0.1).then(pl.lit("")).otherwise(pl.lit(" "))
     unit = pl.when(pl.col("manner") > 0.9).then(pl.col("unit").str.to_lowercase()).otherwise("unit")
     return parts.select(size=pl.concat_str(number, blank, unit)).to_series()

@@ -38,9 +38,7 @@ FAULTS = (
     Fault("zero_price", "zero_price", "unit_price", ("0", "0.00")),
     Fault("absurd_price", "absurd_price", "unit_price", ("99999999.99",)),
     Fault("absurd_quantity", "absurd_quantity", "quantity", ("80000000",)),
-    Fault(
-        "unparsable_time", "unparsable_time", "ordered_at", ("yesterday", "2024-13-45T99:00:00", "31.31.2024")
-    ),
+    Fault("unparsable_time", "unparsable_time", "ordered_at", ("yesterday", "2024-13-45T99:00:00", "31.31.2024")),
     Fault("future_time", "future_time", "ordered_at", ()),  # FUTURE after the last clean order
     Fault("excluded_item", "excluded_item", "item_id", ("POST", "BANK CHARGES")),
     Fault("not_in_catalog", "not_in_catalog", "item_id", ("X0001", "X0002", "X0003")),
@@ -71,13 +69,9 @@ def dirty(orders: pl.DataFrame, options: SyntheticOptions | None = None) -> tupl
     rng = np.random.default_rng([options.seed, DIRT_STREAM])
     each = max(2, round(options.dirty_share * orders.height / len(FAULTS)))
     soiled = _soil(_templates(orders, each, rng), orders["ordered_at"].max())
-    clean = as_text(orders).with_columns(
-        kind=pl.lit(None, pl.String), at=pl.int_range(pl.len()).cast(pl.Float64)
-    )
+    clean = as_text(orders).with_columns(kind=pl.lit(None, pl.String), at=pl.int_range(pl.len()).cast(pl.Float64))
     at = rng.uniform(-1, orders.height, soiled.height)
-    mixed = pl.concat([clean, soiled.with_columns(at=pl.Series(at))], how="vertical").sort(
-        "at", maintain_order=True
-    )
+    mixed = pl.concat([clean, soiled.with_columns(at=pl.Series(at))], how="vertical").sort("at", maintain_order=True)
     return mixed.select(RAW), _planted(mixed)
 
 
@@ -85,9 +79,7 @@ def _templates(orders: pl.DataFrame, each: int, rng: np.random.Generator) -> pl.
     """`each` clean purchases of known customers for every kind, as text, with `kind` and `turn` (0 …)."""
     usable = as_text(orders.filter(pl.col("quantity") > 0, pl.col("customer_id").is_not_null()))
     if usable.height < each:
-        raise InputError(
-            f"dirty needs {each} purchases of known customers to copy; orders hold {usable.height}"
-        )
+        raise InputError(f"dirty needs {each} purchases of known customers to copy; orders hold {usable.height}")
     kinds = np.repeat([fault.kind for fault in FAULTS], each)
     # lines are distinct within a kind; a purchase and its cancellation are the same line
     picks = {fault.kind: np.sort(rng.permutation(usable.height)[:each]) for fault in FAULTS}

@@ -39,9 +39,7 @@ class Households:
     trade_up_at: Ints  # seconds from the start
 
 
-def make_households(
-    options: SyntheticOptions, shelf: Assortment, block: Block, rng: np.random.Generator
-) -> Households:
+def make_households(options: SyntheticOptions, shelf: Assortment, block: Block, rng: np.random.Generator) -> Households:
     """Draw the households of a block. Guests come once and have no habits over time."""
     n = block.customers + block.guests
     known = np.arange(n) < block.customers

@@ -49,9 +49,7 @@ def synthetic_shop(options: SyntheticOptions | None = None) -> SyntheticShop:
     purchases, planted = block_orders(options, shelf, whole)
     returned = _returns(options, purchases)
     orders = (
-        pl.concat(
-            [purchases.with_columns(pl.col("quantity").cast(pl.Int64)), _return_lines(purchases, returned)]
-        )
+        pl.concat([purchases.with_columns(pl.col("quantity").cast(pl.Int64)), _return_lines(purchases, returned)])
         .with_columns(pl.col("ordered_at").dt.replace_time_zone(None))
         .sort("ordered_at", "order_id", "item_id")
     )
@@ -60,9 +58,7 @@ def synthetic_shop(options: SyntheticOptions | None = None) -> SyntheticShop:
     return SyntheticShop(orders, catalog_frame(options, shelf), truth)
 
 
-def block_orders(
-    options: SyntheticOptions, shelf: Assortment, block: Block
-) -> tuple[pl.DataFrame, HouseholdTruth]:
+def block_orders(options: SyntheticOptions, shelf: Assortment, block: Block) -> tuple[pl.DataFrame, HouseholdTruth]:
     """Purchase lines of a block, sorted by customer, time and item, and what was planted in its customers.
 
     Columns as in `schemas.Orders` without returns. Seeded by (seed, chunk) alone.
@@ -112,9 +108,7 @@ def _returns(options: SyntheticOptions, purchases: pl.DataFrame) -> pl.DataFrame
     end = moments(options, np.array([options.days * 86_400]))[0]
     later = pl.Series("later", rng.uniform(1, MAX_RETURN_DAYS, purchases.height) * 86_400_000_000)
     once = (
-        purchases.with_columns(
-            returned_at=pl.col("ordered_at") + later.cast(pl.Int64).cast(pl.Duration("us"))
-        )
+        purchases.with_columns(returned_at=pl.col("ordered_at") + later.cast(pl.Int64).cast(pl.Duration("us")))
         .with_columns(pl.col("returned_at").dt.truncate("1s"))
         .filter(pl.len().over("customer_id", "item_id") == 1, pl.col("customer_id").is_not_null())
         .filter(pl.col("returned_at") < end)
@@ -122,14 +116,10 @@ def _returns(options: SyntheticOptions, purchases: pl.DataFrame) -> pl.DataFrame
     )
     n = min(once.height, round(options.return_share * purchases.height))
     chosen = once.gather(np.sort(rng.permutation(once.height)[:n])) if n else once.clear()
-    back = np.ceil(chosen["quantity"].to_numpy() * (1 - rng.random(n))).astype(
-        np.int64
-    )  # 1 … quantity come back
+    back = np.ceil(chosen["quantity"].to_numpy() * (1 - rng.random(n))).astype(np.int64)  # 1 … quantity come back
     returned = chosen.select("order_id", "item_id", "returned_at", quantity=pl.Series(back, dtype=pl.Int64))
     numbers = returned["returned_at"].rank("ordinal").cast(pl.Int64).cast(pl.String).str.zfill(6)
-    return returned.select(
-        "order_id", "item_id", ("R" + numbers).alias("return_order_id"), "returned_at", "quantity"
-    )
+    return returned.select("order_id", "item_id", ("R" + numbers).alias("return_order_id"), "returned_at", "quantity")
 
 
 def _return_lines(purchases: pl.DataFrame, returned: pl.DataFrame) -> pl.DataFrame:

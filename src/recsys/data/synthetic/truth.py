@@ -128,9 +128,7 @@ def _traded(shelf: Assortment, people: Households, trips: Trips, lines: Lines) -
     return np.intersect1d(before, after)
 
 
-def _tastes(
-    options: SyntheticOptions, shelf: Assortment, people: Households, customer_ids: pl.Series
-) -> pl.DataFrame:
+def _tastes(options: SyntheticOptions, shelf: Assortment, people: Households, customer_ids: pl.Series) -> pl.DataFrame:
     n = people.customers
     category = shelf.group_categories[people.group[:n]]
     popular = (shelf.category_high - shelf.category_low)[category]

@@ -1,0 +1,45 @@
+"""The MLflow face of a Recommender. MLflow runs this file as a script when the model is loaded."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from .recommender import Recommender
+
+COLUMNS = ("customer_id", "basket", "options")
+
+
+class RecommenderModel(PythonModel):
+    """Rows of (customer_id, basket, options) → rows of lists; see docs/serving.md for the contract."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        self.recommender = Recommender.load(Path(context.artifacts["recommender"]))
+        self.version = str((context.model_config or {}).get("version", ""))
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """One row out for each row in, in order; what a request asks for stands in its own row."""
+        del context, params
+        columns = [_values(model_input, name) for name in COLUMNS]
+        answers = self.recommender.recommend(*columns)
+        return pd.DataFrame(
+            {
+                "item_ids": [a.item_ids for a in answers],
+                "scores": [a.scores for a in answers],
+                "reasons": [a.reasons for a in answers],
+                "fallback": [a.fallback for a in answers],
+                "model_version": self.version,
+                "error": [a.error for a in answers],
+            },
+            index=model_input.index,
+        )
+
+
+def _values(frame: pd.DataFrame, name: str) -> list[Any]:
+    """A column as plain Python values, missing ones as None."""
+    if name not in frame:
+        return [None] * len(frame)
+    return [None if v is None or (isinstance(v, float) and v != v) else v for v in frame[name].tolist()]

@@ -1,0 +1,76 @@
+"""What one request may ask for: JSON in the column `options`, read strictly, so that nothing is guessed."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError
+
+MAX_K = 500
+MAX_TEXT = 1_000_000  # characters of one options string
+
+
+@dataclass(frozen=True)
+class RequestOptions:
+    """k: list length; exclude: item ids that may not be listed; only: ids that may be; owned: allow | exclude."""
+
+    k: int = 10
+    exclude: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
+    owned: str = "allow"
+
+
+def parse_options(text: Any) -> RequestOptions:
+    """RequestOptions out of a JSON object; null or an empty string asks for the defaults."""
+    if text is None or text == "":
+        return RequestOptions()
+    if not isinstance(text, str):
+        raise InputError(f"options is {type(text).__name__}; give a JSON object as a string")
+    if len(text) > MAX_TEXT:
+        raise InputError(f"options has {len(text)} characters; at most {MAX_TEXT} are read")
+    try:
+        asked = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"options is no JSON: {error}") from None
+    if not isinstance(asked, dict):
+        raise InputError(f'options is a JSON {type(asked).__name__}; give an object such as {{"k": 5}}')
+    unknown = sorted(set(asked) - set(_CHECKS))
+    if unknown:
+        raise InputError(f"options has unknown key {unknown[0]!r}; known are {', '.join(_CHECKS)}")
+    return RequestOptions(**{key: _CHECKS[key](key, value) for key, value in asked.items()})
+
+
+def _list_length(key: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_K:
+        raise InputError(f"options.{key} is {_short(value)}; give a whole number from 1 to {MAX_K}")
+    return value
+
+
+def _ids(key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise InputError(f"options.{key} is {_short(value)}; give a list of item ids as strings")
+    return tuple(value)
+
+
+def _ids_or_all(key: str, value: Any) -> tuple[str, ...] | None:
+    return None if value is None else _ids(key, value)
+
+
+def _owned(key: str, value: Any) -> str:
+    if value not in ("allow", "exclude"):
+        raise InputError(f'options.{key} is {_short(value)}; give "allow" or "exclude"')
+    return str(value)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "k": _list_length,
+    "exclude": _ids,
+    "only": _ids_or_all,
+    "owned": _owned,
+}

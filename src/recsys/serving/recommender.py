@@ -1,0 +1,194 @@
+"""The fitted whole: models, ranker, items, customers. Training, evaluation and serving answer through it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.histories import Histories, IdMap, Ints, TrainData, carts, empty_histories
+from ..data.store import load_histories, load_ids, save_histories, save_ids
+from ..errors import InputError
+from ..ranking.base_models import BaseModels, cart_scores, history_scores, single_scores
+from ..ranking.blend import BLOCK, Ranked, rank
+from ..ranking.hybrid import Hybrid
+from ..ranking.reasons import Explainer, Reason
+from ..ranking.topk import top_k, top_k_of_rows
+from .options import RequestOptions, parse_options
+
+MAX_BASKET = 10_000  # items of one cart
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request's answer; either lists or an error, never both."""
+
+    item_ids: list[str]
+    scores: list[float]
+    reasons: list[str]
+    fallback: str  # personal | cart | popular
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Request:
+    row: int
+    customer: int  # row of the histories, -1 = unknown
+    cart: Ints
+    options: RequestOptions
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """Everything one moment's fit needs to answer; `contender` names who ranks (hybrid or a single model)."""
+
+    items: IdMap
+    names: tuple[str, ...]
+    customers: IdMap
+    histories: Histories
+    models: BaseModels
+    hybrid: Hybrid
+    per_source: int
+    contender: str = "hybrid"
+
+    @classmethod
+    def of(cls, data: TrainData, models: BaseModels, hybrid: Hybrid, per_source: int, contender: str) -> "Recommender":
+        return cls(
+            data.items,
+            data.facts.names,
+            data.customers,
+            data.histories,
+            models,
+            hybrid,
+            per_source,
+            contender,
+        )
+
+    def save(self, directory: Path) -> None:
+        """A directory of npy, npz, parquet-free JSON and LightGBM text: nothing pickled."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.models.save(directory / "models")
+        self.hybrid.save(directory / "hybrid")
+        save_ids(self.items, directory / "items.json")
+        save_ids(self.customers, directory / "customers.json")
+        save_histories(self.histories, directory / "histories.npz")
+        facts = {"names": self.names, "per_source": self.per_source, "contender": self.contender}
+        (directory / "recommender.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> "Recommender":
+        facts = json.loads((directory / "recommender.json").read_text(encoding="utf-8"))
+        return cls(
+            load_ids(directory / "items.json"),
+            tuple(facts["names"]),
+            load_ids(directory / "customers.json"),
+            load_histories(directory / "histories.npz"),
+            BaseModels.load(directory / "models"),
+            Hybrid.load(directory / "hybrid"),
+            facts["per_source"],
+            facts["contender"],
+        )
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        knn: Any = self.models["item_knn"]
+        content: Any = self.models["content"]
+        return Explainer(self.names, knn.cosine_, content.alike_, content.text_)
+
+    def recommend(self, customer_ids: Sequence[Any], baskets: Sequence[Any], options: Sequence[Any]) -> list[Answer]:
+        """One answer per row; a row that cannot be understood gets an error, the others their lists."""
+        answers: dict[int, Answer] = {}
+        requests = []
+        for row, asked in enumerate(zip(customer_ids, baskets, options, strict=True)):
+            try:
+                requests.append(self._understand(row, *asked))
+            except InputError as error:
+                answers[row] = Answer([], [], [], "", str(error))
+        for at in range(0, len(requests), BLOCK):
+            block = requests[at : at + BLOCK]
+            answers |= {r.row: a for r, a in zip(block, self._answer(block), strict=True)}
+        return [answers[row] for row in range(len(answers))]
+
+    def _understand(self, row: int, customer_id: Any, basket: Any, options: Any) -> _Request:
+        if customer_id is not None and not isinstance(customer_id, str):
+            raise InputError(f"customer_id is {type(customer_id).__name__}; give a string or null")
+        basket = [] if basket is None else basket
+        if not isinstance(basket, list | tuple | np.ndarray) or not all(isinstance(i, str) for i in basket):
+            raise InputError('basket is no list of item ids; give strings, e.g. ["1082185"]')
+        if len(basket) > MAX_BASKET:
+            raise InputError(f"basket holds {len(basket)} items; at most {MAX_BASKET} are read")
+        customer = -1 if customer_id is None else int(self.customers.positions([customer_id])[0])
+        return _Request(row, customer, self.items.positions(list(basket)), parse_options(options))
+
+    def queries(self, customers: Ints, cart_items: Sequence[Ints]) -> Histories:
+        """Histories of the customers' rows (-1 = nobody) with carts of item positions (-1 = unknown)."""
+        n_items = len(self.items)
+        stacked = self.histories.take(customers[customers >= 0])
+        known = np.where(customers >= 0, np.cumsum(customers >= 0) - 1, -1)
+        sizes = np.where(known >= 0, np.diff(stacked.indptr)[known] if len(stacked) else 0, 0)
+        blank = empty_histories(len(customers), n_items)
+        return replace(
+            stacked,
+            indptr=np.concatenate([blank.indptr[:1], np.cumsum(sizes)]),
+            cart=carts(cart_items, n_items),
+            customers=customers,
+        )
+
+    def _answer(self, requests: list[_Request]) -> list[Answer]:
+        queries = self.queries(np.array([r.customer for r in requests]), [r.cart for r in requests])
+        barred = self._barred(requests, queries)
+        k = max(r.options.k for r in requests)
+        sources = history_scores(self.models, queries) | cart_scores(self.models, queries)
+        ranked = rank(self.models, self.hybrid, queries, self.per_source, barred, sources)
+        if self.contender == "hybrid":
+            found = ranked.candidates
+            lists, scores = top_k_of_rows(found.query, found.item, ranked.scores, len(requests), k)
+            reasons = self._reasons(ranked, queries, lists, [r.options.k for r in requests])
+        else:
+            values = single_scores(self.contender, sources, queries.has_cart)
+            values = np.where((queries.cart.toarray() > 0) | (barred if barred is not None else False), -np.inf, values)
+            lists = top_k(values, k)
+            scores = np.take_along_axis(values, np.maximum(lists, 0), axis=1)
+            reasons = {}
+        return [self._row(r, at, queries, lists, scores, reasons) for at, r in enumerate(requests)]
+
+    def _row(
+        self, request: _Request, at: int, queries: Histories, lists: Ints, scores: np.ndarray,
+        reasons: dict[tuple[int, int], Reason],
+    ) -> Answer:  # fmt: skip
+        listed = [int(i) for i in lists[at][: request.options.k] if i >= 0]
+        why = [reasons[at, i].text if (at, i) in reasons else f"ranked by {self.contender}" for i in listed]
+        fallback = "personal" if queries.has_history[at] else "cart" if queries.has_cart[at] else "popular"
+        return Answer([self.items.ids[i] for i in listed], [float(s) for s in scores[at][: len(listed)]], why, fallback)
+
+    def _reasons(self, ranked: Ranked, queries: Histories, lists: Ints, ks: list[int]) -> dict[tuple[int, int], Reason]:
+        found = ranked.candidates
+        wanted = np.arange(lists.shape[1])[None, :] < np.array(ks)[:, None]
+        listed = np.zeros(queries.cart.shape, bool)
+        query, place = np.nonzero((lists >= 0) & wanted)
+        listed[query, lists[query, place]] = True
+        rows = np.flatnonzero(listed[found.query, found.item])
+        said = self.explainer.reasons(self.hybrid, ranked, rows, queries)
+        return {(int(found.query[r]), int(found.item[r])): reason for r, reason in zip(rows, said, strict=True)}
+
+    def _barred(self, requests: list[_Request], queries: Histories) -> np.ndarray | None:
+        """bool (n, n_items) of what the requests' options forbid; None where they forbid nothing."""
+        if all(r.options.only is None and not r.options.exclude and r.options.owned == "allow" for r in requests):
+            return None
+        barred = np.zeros(queries.cart.shape, bool)
+        for at, request in enumerate(requests):
+            if request.options.only is not None:
+                barred[at] = True
+                barred[at, _known(self.items, request.options.only)] = False
+            barred[at, _known(self.items, request.options.exclude)] = True
+            if request.options.owned == "exclude":
+                barred[at, queries.items[queries.indptr[at] : queries.indptr[at + 1]]] = True
+        return barred
+
+
+def _known(items: IdMap, ids: tuple[str, ...]) -> Ints:
+    positions = items.positions(ids)
+    return positions[positions >= 0]
