@@ -9,7 +9,7 @@ last_basket    per customer:  order, order, …, order │ last order
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -64,14 +64,18 @@ def test_window(orders: pl.DataFrame, options: SplitOptions) -> tuple[datetime, 
     if not isinstance(last, datetime) or not isinstance(first, datetime):
         raise InputError("there are no orders to split")
     midnight = (last + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    end = options.end or midnight
-    cut = options.cut or end - timedelta(days=options.window_days)
+    end = _utc(options.end) if options.end else midnight
+    cut = _utc(options.cut) if options.cut else end - timedelta(days=options.window_days)
     if not first < cut < end:
         raise InputError(
             f"split.cut {cut:%Y-%m-%d} and split.end {end:%Y-%m-%d} leave no history or no test: orders run from "
             f"{first:%Y-%m-%d} to {last:%Y-%m-%d}; set split.cut and split.end inside"
         )
     return cut, end
+
+
+def _utc(time: datetime) -> datetime:
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _last_baskets(orders: pl.DataFrame, train_moments: int) -> tuple[list[Moment], Moment]:
@@ -153,7 +157,7 @@ def half(size: int, _order: str) -> int:
     return max(1, size // 2)
 
 
-def none(_size: int, _order: str) -> int:
+def nothing(_size: int, _order: str) -> int:
     """Visible items of the task `next_basket`."""
     return 0
 
@@ -178,4 +182,4 @@ def ask(asked: pl.DataFrame, data: TrainData, visible: Callable[[int, str], int]
 
 def both_tasks(asked: pl.DataFrame, data: TrainData) -> dict[str, Queries]:
     """The two tasks of the evaluation."""
-    return {"next_basket": ask(asked, data, none), "cart": ask(asked, data, half)}
+    return {"next_basket": ask(asked, data, nothing), "cart": ask(asked, data, half)}

@@ -44,7 +44,7 @@ def high_cells(scores: Floats, k: int) -> tuple[Ints, Ints]:
     n, m = scores.shape
     width = max(1, min(32, m // (4 * max(k, 1))))  # cells in a block, strided
     whole = m // width * width
-    blocks = np.fmax.reduce(scores[:, :whole].reshape(n, width, -1), axis=1)
+    blocks = np.fmax.reduce(scores[:, :whole].reshape(n, width, whole // width), axis=1)
     blocks = np.concatenate([blocks, scores[:, whole:]], axis=1)
     lowest = np.finfo(np.float32).min
     edge = np.full(n, lowest, scores.dtype)

@@ -15,11 +15,11 @@ from .features import FEATURES, GROUPS
 class HybridOptions:
     """How candidates are found and the ranker is trained."""
 
-    per_source: int = 150  # candidates from each source
-    negatives: float = 0.1  # share of the candidates that were not bought, kept for training
-    trees: int = 200
+    per_source: int = 100  # candidates from each source
+    negatives: float = 0.02  # share of the candidates that were not bought, kept for training
+    trees: int = 100
     leaves: int = 31
-    learning_rate: float = 0.07
+    learning_rate: float = 0.12
     min_leaf: int = 100  # training rows in a leaf
     objectives: tuple[str, ...] = ("lambdarank", "binary")
     drop: tuple[str, ...] = ()  # features or groups left out (ablations)
@@ -69,6 +69,8 @@ class Hybrid:
     def outputs(self, x: Floats, threads: int = 1) -> dict[str, Floats]:
         """Raw output of each booster, float64 (m,)."""
         x = x[:, self.columns]
+        if not len(x):  # LightGBM divides by the number of rows
+            return {name: np.zeros(0) for name in self.boosters}
         return {
             name: np.asarray(b.predict(x, raw_score=True, num_threads=threads)) for name, b in self.boosters.items()
         }

@@ -28,6 +28,8 @@ class Reason:
 
 def group_contributions(hybrid: Hybrid, x: Floats) -> Floats:
     """float64 (m, len(SPEAKING)): what each group added to the score of a row, by the booster that reads best."""
+    if not len(x):  # LightGBM divides by the number of rows
+        return np.zeros((0, len(SPEAKING)))
     booster = hybrid.boosters.get("binary") or next(iter(hybrid.boosters.values()))
     shap = np.asarray(booster.predict(x[:, hybrid.columns], pred_contrib=True, num_threads=1))[:, :-1]
     group_of = {AT[name]: g for g, group in enumerate(SPEAKING) for name in GROUPS[group]}

@@ -1,6 +1,7 @@
 """What one request may ask for: JSON in the column `options`, read strictly, so that nothing is guessed."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ def parse_options(text: Any) -> RequestOptions:
     if len(text) > MAX_TEXT:
         raise InputError(f"options has {len(text)} characters; at most {MAX_TEXT} are read")
     try:
-        asked = json.loads(text)
+        asked = json.loads(text, object_pairs_hook=_each_key_once)
     except (ValueError, RecursionError) as error:
         raise InputError(f"options is no JSON: {error}") from None
     if not isinstance(asked, dict):
@@ -39,6 +40,14 @@ def parse_options(text: Any) -> RequestOptions:
     if unknown:
         raise InputError(f"options has unknown key {unknown[0]!r}; known are {', '.join(_CHECKS)}")
     return RequestOptions(**{key: _CHECKS[key](key, value) for key, value in asked.items()})
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
+        raise InputError(f"options has the key {twice!r} twice; give it once")
+    return found
 
 
 def _list_length(key: str, value: Any) -> int:

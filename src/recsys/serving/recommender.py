@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..ranking.base_models import BaseModels, cart_scores, history_scores, single_scores
 from ..ranking.blend import BLOCK, Ranked, rank
 from ..ranking.hybrid import Hybrid
-from ..ranking.reasons import Explainer, Reason
+from ..ranking.reasons import POPULAR, Explainer, Reason
 from ..ranking.topk import top_k, top_k_of_rows
 from .options import RequestOptions, parse_options
 
@@ -143,26 +143,31 @@ class Recommender:
         k = max(r.options.k for r in requests)
         sources = history_scores(self.models, queries) | cart_scores(self.models, queries)
         ranked = rank(self.models, self.hybrid, queries, self.per_source, barred, sources)
+        silent = ~(queries.has_history | queries.has_cart)
         if self.contender == "hybrid":
             found = ranked.candidates
             lists, scores = top_k_of_rows(found.query, found.item, ranked.scores, len(requests), k)
             reasons = self._reasons(ranked, queries, lists, [r.options.k for r in requests])
         else:
             values = single_scores(self.contender, sources, queries.has_cart)
+            silent |= np.isnan(values).all(axis=1)  # nothing is known of what this model looks at
+            values = np.where(silent[:, None], sources["popularity"], values)
             values = np.where((queries.cart.toarray() > 0) | (barred if barred is not None else False), -np.inf, values)
             lists = top_k(values, k)
             scores = np.take_along_axis(values, np.maximum(lists, 0), axis=1)
-            reasons = {}
-        return [self._row(r, at, queries, lists, scores, reasons) for at, r in enumerate(requests)]
+            reasons = {(int(at), int(item)): POPULAR for at in np.flatnonzero(silent) for item in lists[at]}
+        fallbacks = np.where(silent, "popular", np.where(queries.has_history, "personal", "cart"))
+        return [
+            self._row(r, lists[at], scores[at], str(fallbacks[at]), [reasons.get((at, int(i))) for i in lists[at]])
+            for at, r in enumerate(requests)
+        ]
 
     def _row(
-        self, request: _Request, at: int, queries: Histories, lists: Ints, scores: np.ndarray,
-        reasons: dict[tuple[int, int], Reason],
-    ) -> Answer:  # fmt: skip
-        listed = [int(i) for i in lists[at][: request.options.k] if i >= 0]
-        why = [reasons[at, i].text if (at, i) in reasons else f"ranked by {self.contender}" for i in listed]
-        fallback = "personal" if queries.has_history[at] else "cart" if queries.has_cart[at] else "popular"
-        return Answer([self.items.ids[i] for i in listed], [float(s) for s in scores[at][: len(listed)]], why, fallback)
+        self, request: _Request, row: Ints, scores: np.ndarray, fallback: str, reasons: list[Reason | None]
+    ) -> Answer:
+        listed = [self.items.ids[i] for i in row[: request.options.k] if i >= 0]
+        why = [reason.text if reason else f"ranked by {self.contender}" for reason in reasons[: len(listed)]]
+        return Answer(listed, [float(s) for s in scores[: len(listed)]], why, fallback)
 
     def _reasons(self, ranked: Ranked, queries: Histories, lists: Ints, ks: list[int]) -> dict[tuple[int, int], Reason]:
         found = ranked.candidates

@@ -1,0 +1,207 @@
+"""The whole configuration: each room's options composed, read from one YAML file, changed by `--set`.
+
+Defaults live beside the code that reads them; `configs/base.yaml` is written from there (`recsys config`).
+"""
+
+import ast
+import difflib
+import inspect
+import io
+import json
+import textwrap
+import tokenize
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pydantic
+import yaml
+
+from recsys.data.ingest import DataOptions
+from recsys.data.interactions import InteractionOptions
+from recsys.data.splits import SplitOptions
+from recsys.errors import InputError
+from recsys.evaluation.protocols import EvaluationOptions
+from recsys.ranking.base_models import ModelOptions
+from recsys.ranking.hybrid import HybridOptions
+from recsys.registry.options import RegistryOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where a run keeps its things; relative paths start at the working directory."""
+
+    store: str = ".recsys"  # finished stages, reused by later runs
+    reports: str = "reports"  # reports/latest and one folder per run
+    keep_days: float = 7  # finished stages that no run has used for so long are removed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Every option of a training."""
+
+    title: str = "a shop"  # name of the shop in reports
+    notes: tuple[str, ...] = ()  # said at the head of every report
+    data: DataOptions = field(default_factory=DataOptions)
+    interactions: InteractionOptions = field(default_factory=InteractionOptions)
+    split: SplitOptions = field(default_factory=SplitOptions)
+    models: ModelOptions = field(default_factory=ModelOptions)
+    ranker: HybridOptions = field(default_factory=HybridOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
+    registry: RegistryOptions = field(default_factory=RegistryOptions)
+    run: RunOptions = field(default_factory=RunOptions)
+
+
+def load_config(file: Path | str, settings: Sequence[str] = ()) -> Config:
+    """Config out of a YAML file and `section.key=value` settings (values are YAML); InputError on any mistake."""
+    path = Path(file)
+    if not path.is_file():
+        raise InputError(f"there is no config file {path}; see configs/ for examples, configs/base.yaml for all keys")
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(given, dict):
+        raise InputError(f"{path} holds a {type(given).__name__}; give sections such as 'data:'")
+    for setting in settings:
+        _set(given, setting)
+    return read_config(given, str(path))
+
+
+def read_config(given: dict[str, Any], place: str = "config") -> Config:
+    """Config out of nested dicts; unknown keys and wrong values are refused with their place."""
+    _refuse_unknown(Config, given, (), place)
+    try:
+        config = pydantic.TypeAdapter(Config).validate_python(given)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{place}: {where} = {first['input']!r}: {first['msg']}; see configs/base.yaml") from None
+    _refuse_out_of_range(config, place)
+    return config
+
+
+# least and largest value of what would otherwise fail late or silently
+LIMITS: dict[str, tuple[float, float]] = {
+    "interactions.min_item_orders": (1, 1e9),
+    "split.window_days": (1, 1e5),
+    "split.train_moments": (1, 100),
+    "split.every_days": (1, 1e5),
+    "models.als.factors": (1, 4096),
+    "models.als.iterations": (1, 1e4),
+    "models.frequency.half_life": (1e-3, 1e6),
+    "models.item_knn.half_life": (1e-3, 1e6),
+    "models.user_knn.half_life": (1e-3, 1e6),
+    "models.content.half_life": (1e-3, 1e6),
+    "models.user_knn.k": (1, 1e6),
+    "models.content.neighbours": (1, 1e5),
+    "ranker.per_source": (1, 1e4),
+    "ranker.negatives": (1e-6, 1),
+    "ranker.trees": (1, 1e5),
+    "ranker.leaves": (2, 131072),
+    "ranker.learning_rate": (1e-6, 1),
+    "ranker.threads": (1, 1024),
+    "evaluation.resamples": (1, 1e6),
+    "evaluation.level": (0.5, 0.9999),
+    "evaluation.examples": (0, 1000),
+    "run.keep_days": (0, 1e5),
+}
+
+
+def _refuse_out_of_range(config: Config, place: str) -> None:
+    for name, (least, most) in LIMITS.items():
+        value: Any = config
+        for part in name.split("."):
+            value = getattr(value, part)
+        if not least <= value <= most:
+            raise InputError(f"{place}: {name} = {value}; give a value from {least:g} to {most:g}")
+    if config.evaluation.primary_k not in config.evaluation.ks or min(config.evaluation.ks) < 1:
+        raise InputError(
+            f"{place}: evaluation.primary_k = {config.evaluation.primary_k} is not one of "
+            f"evaluation.ks = {list(config.evaluation.ks)}, or a k is below 1; add it there"
+        )
+    known = {"lambdarank", "binary", "rank_xendcg"}
+    if not config.ranker.objectives or not set(config.ranker.objectives) <= known:
+        raise InputError(f"{place}: ranker.objectives = {list(config.ranker.objectives)}; give some of {sorted(known)}")
+
+
+def as_dict(options: Any) -> dict[str, Any]:
+    """Options as plain JSON values."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(options), default=_plain))
+    return plain
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in a config")
+
+
+def _set(given: dict[str, Any], setting: str) -> None:
+    name, equals, value = setting.partition("=")
+    if not equals or not name.strip():
+        raise InputError(f"--set {setting!r}: give section.key=value, e.g. --set ranker.trees=100")
+    *sections, key = name.strip().split(".")
+    for section in sections:
+        inner = given.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise InputError(f"--set {setting!r}: {section} holds a value, no section")
+        given = inner
+    try:
+        given[key] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise InputError(f"--set {setting!r}: {value!r} is no YAML value; put it in quotes") from None
+
+
+def _refuse_unknown(kind: Any, given: Any, at: tuple[str, ...], place: str) -> None:
+    if not is_dataclass(kind) or not isinstance(given, dict):
+        return
+    hints = get_type_hints(kind)
+    known = [f.name for f in fields(kind)]
+    for key, value in given.items():
+        name = ".".join((*at, str(key)))
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, 1, 0.5)
+            hint = f"did you mean {'.'.join((*at, close[0]))!r}?" if close else f"known are {', '.join(known)}"
+            raise InputError(f"{place}: unknown key {name!r}; {hint}")
+        _refuse_unknown(hints[key], value, (*at, str(key)), place)
+
+
+def base_yaml() -> str:
+    """configs/base.yaml: every option with its default and its comment."""
+    head = "# Every option and its default, written by `recsys config`; a config file names only what differs.\n"
+    return head + "\n".join(_yaml_lines(Config(), 0)) + "\n"
+
+
+def _yaml_lines(options: Any, depth: int) -> Iterator[str]:
+    notes, hints = _comments(type(options)), get_type_hints(type(options))
+    for f in fields(options):
+        value, pad = getattr(options, f.name), "  " * depth
+        if is_dataclass(value):
+            about = (inspect.getdoc(type(value)) or "").split("\n")[0]
+            yield f"{pad}{f.name}:  # {about}"
+            yield from _yaml_lines(value, depth + 1)
+        else:
+            choices = get_args(hints[f.name]) if get_origin(hints[f.name]) is Literal else ()
+            words = [" | ".join(choices), notes.get(f.name, "")]
+            note = "  # " + "; ".join(w for w in words if w) if any(words) else ""
+            yield f"{pad}{f.name}: {json.dumps(value, default=_plain, ensure_ascii=False)}{note}"
+
+
+def _comments(kind: type) -> dict[str, str]:
+    """Comment of each field, from the source of the class and its bases."""
+    out: dict[str, str] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        source = textwrap.dedent(inspect.getsource(base))
+        found: dict[int, str] = {}
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.COMMENT:
+                found[token.start[0]] = token.string.lstrip("# ").strip()
+        body = next(n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ClassDef)).body
+        for node in body:
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.end_lineno:
+                lines = range(node.lineno, node.end_lineno + 1)
+                out[node.target.id] = " ".join(found[i] for i in lines if i in found)
+    return out

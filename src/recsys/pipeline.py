@@ -1,0 +1,261 @@
+"""The stages of a training, once: plain functions from finished directories to finished directories.
+
+    ingest ─ matrices ─┬─ learn (each training moment) ─ blend ─┐
+                       ├─ fit (test) ───────────────────────────┼─ evaluate ─┐
+                       └─ fit (now) ────────────────────────────┴─ package ──┴─ report ─ register
+
+The CLI calls them; the flow wraps the same functions as tasks.
+"""
+
+import json
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recsys.config import Config, as_dict
+from recsys.data.checked_store import ingest_facts, read_checked, write_checked
+from recsys.data.histories import TrainData
+from recsys.data.ingest import ingest, source_digest
+from recsys.data.interactions import lines_before, train_data
+from recsys.data.splits import Moment, any_depth, ask, asked_orders, both_tasks, moments, nothing
+from recsys.data.store import load_train_data, save_train_data
+from recsys.data.sufficiency import judge, require_sufficient
+from recsys.evaluation.examples import examples
+from recsys.evaluation.protocols import (
+    HYBRID,
+    TASKS,
+    best_single,
+    choose_best,
+    contender_lists,
+    paired_records,
+    per_query,
+    records,
+)
+from recsys.ranking.base_models import BaseModels, params
+from recsys.ranking.blend import training_rows
+from recsys.ranking.features import GROUPS
+from recsys.ranking.hybrid import Hybrid, TrainingRows
+from recsys.serving.recommender import Recommender
+from recsys.stages import stage
+
+TEST, NOW = "test", "now"
+
+
+def ingest_orders(config: Config, now: datetime) -> Path:
+    """Checked orders and catalog, rejected rows, counts and the sufficiency verdict."""
+    depends = {"data": as_dict(config.data), "source": source_digest(config.data), "day": f"{now:%Y-%m-%d}"}
+    return stage(store(config), "ingest", depends, lambda out: _ingest(config, now, out))
+
+
+def _ingest(config: Config, now: datetime, out: Path) -> None:
+    checked = ingest(config.data, now)
+    require_sufficient(checked.sufficiency(config.data.sufficiency))
+    write_checked(checked, out / "checked")
+    write_json(out / "ingest.json", ingest_facts(checked))
+
+
+def build_matrices(config: Config, ingested: Path) -> Path:
+    """Train data of every moment (training moments, test, now) and the orders asked at each."""
+    depends = {"from": ingested.name, "interactions": as_dict(config.interactions), "split": as_dict(config.split)}
+    return stage(store(config), "matrices", depends, lambda out: _build_matrices(config, ingested, out))
+
+
+def _build_matrices(config: Config, ingested: Path, out: Path) -> None:
+    checked = read_checked(ingested / "checked")
+    train, test = moments(checked.orders, config.split)
+    names = []
+    for at, moment in enumerate(train):
+        n = _save_moment(config, checked.orders, checked.catalog, moment, out / f"train-{at}")
+        names += [f"train-{at}"] if n else []
+    n_test = _save_moment(config, checked.orders, checked.catalog, test, out / TEST)
+    require_sufficient(
+        judge(checked.orders, read=checked.read, rejected=checked.count("rejected"), queries=n_test,
+              options=config.data.sufficiency)
+    )  # fmt: skip
+    last = checked.orders["ordered_at"].max()
+    assert isinstance(last, datetime)
+    end = Moment(NOW, last + timedelta(microseconds=1), last)
+    _save_moment(config, checked.orders, checked.catalog, end, out / NOW)
+    write_json(out / "moments.json", {"train": names, "test": test.name, "queries": n_test, "cut": str(test.at)[:19]})
+
+
+def _save_moment(config: Config, orders: pl.DataFrame, catalog: pl.DataFrame, moment: Moment, out: Path) -> int:
+    """Write one moment; returns the number of orders asked."""
+    lines = lines_before(orders, moment.at, config.interactions.max_age_days)
+    data = train_data(lines, catalog, config.interactions)
+    save_train_data(data, out / "data")
+    asked = asked_orders(orders, moment, data)
+    asked.write_parquet(out / "asked.parquet")
+    return asked.height
+
+
+def training_moments(matrices: Path) -> list[str]:
+    """Names of the moments that the ranker learns from."""
+    names: list[str] = read_json(matrices / "moments.json")["train"]
+    return names
+
+
+def learn_moment(config: Config, matrices: Path, name: str) -> Path:
+    """Fit every model before a training moment, and keep what the ranker learns from the orders that followed."""
+    depends = {"from": matrices.name, "moment": name, "models": as_dict(config.models), "rows": _row_options(config)}
+    return stage(store(config), "learn", depends, lambda out: _learn(config, matrices, name, out))
+
+
+def _learn(config: Config, matrices: Path, name: str, out: Path) -> None:
+    data, asked = load_moment(matrices, name)
+    models = BaseModels.fit(data, config.models)
+    open_, carts = ask(asked, data, nothing), ask(asked, data, any_depth)
+    hidden = [(q.histories.cart, q.relevant) for q in (open_, carts)]
+    given = (config.ranker.per_source, config.ranker.negatives, config.ranker.seed)
+    rows = training_rows(models, open_.histories, hidden, *given)
+    np.savez(out / "rows.npz", x=rows.x, y=rows.y, sizes=rows.sizes)
+
+
+def _row_options(config: Config) -> dict[str, Any]:
+    return {k: as_dict(config.ranker)[k] for k in ("per_source", "negatives", "seed")}
+
+
+def blend(config: Config, learned: list[Path]) -> Path:
+    """Train the hybrid ranker on the rows of all training moments."""
+    depends = {"from": [p.name for p in learned], "ranker": as_dict(config.ranker)}
+    return stage(store(config), "blend", depends, lambda out: _blend(config, learned, out))
+
+
+def _blend(config: Config, learned: list[Path], out: Path) -> None:
+    parts = []
+    for path in learned:
+        with np.load(path / "rows.npz") as kept:
+            parts.append(TrainingRows(kept["x"], kept["y"], kept["sizes"]))
+    Hybrid.fit(TrainingRows.concatenate(parts), config.ranker).save(out / HYBRID)
+
+
+def fit_models(config: Config, matrices: Path, name: str) -> Path:
+    """Every single model fitted before the test (judged) or on everything (deployed)."""
+    depends = {"from": matrices.name, "moment": name, "models": as_dict(config.models)}
+    return stage(store(config), "fit", depends, lambda out: _fit(config, matrices, name, out))
+
+
+def _fit(config: Config, matrices: Path, name: str, out: Path) -> None:
+    BaseModels.fit(load_train_data(matrices / name / "data"), config.models).save(out / "models")
+
+
+def evaluate(config: Config, matrices: Path, fitted: Path, blended: Path) -> Path:
+    """Judge every contender on the held-out orders: records, paired differences, examples, coverage."""
+    depends = {
+        "from": [matrices.name, fitted.name, blended.name],
+        "evaluation": as_dict(config.evaluation),
+        "per_source": config.ranker.per_source,
+    }
+    return stage(store(config), "evaluate", depends, lambda out: _evaluate(config, matrices, fitted, blended, out))
+
+
+def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: Path) -> None:
+    options = config.evaluation
+    data, asked = load_moment(matrices, TEST)
+    models, hybrid = BaseModels.load(fitted / "models"), Hybrid.load(blended / HYBRID)
+    tasks = both_tasks(asked, data)
+    lists = contender_lists(models, hybrid, tasks, max(options.ks), config.ranker.per_source)
+    content: Any = models["content"]
+    table = per_query(lists, tasks, options.ks, models.stats.share, content.vectors())
+    rows = records(table, lists, len(data.items), options)
+    best = choose_best(rows, options)
+    segment, metric, k = options.primary_segment, options.primary_metric, options.primary_k
+    found = {
+        "records": rows,
+        "paired": paired_records(table, rows, options),
+        "primary": {
+            "task": TASKS[0] if options.primary_task == "both" else options.primary_task,
+            "segment": segment, "metric": metric, "k": k,
+        },  # fmt: skip
+        "primary_value": primary_value(rows, config, best),
+        "best": best,
+        "baseline_best_single": {t: best_single(rows, t, segment, metric, k) for t in TASKS},
+    }
+    write_json(out / "metrics.json", found)
+    counts = {c: np.bincount(lists[c, "next_basket", "all"][:, :10].ravel() + 1)[1:] for c in _contenders(rows)}
+    write_json(
+        out / "coverage.json", {c: {"counts": sorted(n[n > 0].tolist(), reverse=True)} for c, n in counts.items()}
+    )
+    share = hybrid.importances()
+    group_of = {feature: group for group, features in GROUPS.items() for feature in features}
+    write_json(
+        out / "importances.json", [{"feature": f, "group": group_of[f], "gain": gain} for f, gain in share.items()]
+    )
+    judged = Recommender.of(data, models, hybrid, config.ranker.per_source, HYBRID)
+    write_json(out / "examples.json", examples(judged, tasks, asked, options.examples, options.seed))
+    _write_per_query(table.columns, table.values, asked, out / "per_query.parquet")
+
+
+def _write_per_query(
+    columns: list[tuple[str, str, str, str, int]], values: dict[str, Any], asked: pl.DataFrame, file: Path
+) -> None:
+    """One row per query, one column per (contender, task, segment, metric, k)."""
+    table = asked.select("customer_id", "order_id")
+    for task, array in values.items():
+        names = ["|".join(map(str, c)) for c in columns if c[1] == task]
+        table = table.hstack(pl.DataFrame(array, schema=names))
+    table.write_parquet(file)
+
+
+def primary_value(rows: list[dict[str, Any]], config: Config, contender: str) -> float:
+    """The primary metric of a contender: of one task, or the mean of both."""
+    o = config.evaluation
+    tasks = TASKS if o.primary_task == "both" else (o.primary_task,)
+    wanted = (o.primary_segment, o.primary_metric, o.primary_k, contender)
+    found = [
+        r["value"] for r in rows if r["task"] in tasks and (r["segment"], r["metric"], r["k"], r["contender"]) == wanted
+    ]
+    return float(np.mean([v or 0.0 for v in found]))
+
+
+def _contenders(rows: list[dict[str, Any]]) -> list[str]:
+    return sorted({r["contender"] for r in rows})
+
+
+def package(config: Config, matrices: Path, fitted: Path, blended: Path, evaluated: Path, name: str) -> Path:
+    """The servable whole of one moment: the judged fit (name = test) or the deployed fit (name = now)."""
+    depends = {
+        "from": [matrices.name, fitted.name, blended.name, evaluated.name],
+        "moment": name,
+        "per_source": config.ranker.per_source,
+    }
+    return stage(
+        store(config), "package", depends, lambda out: _package(config, matrices, fitted, blended, evaluated, name, out)
+    )
+
+
+def _package(
+    config: Config, matrices: Path, fitted: Path, blended: Path, evaluated: Path, name: str, out: Path
+) -> None:
+    data = load_train_data(matrices / name / "data")
+    models, hybrid = BaseModels.load(fitted / "models"), Hybrid.load(blended / HYBRID)
+    best = read_json(evaluated / "metrics.json")["best"]
+    Recommender.of(data, models, hybrid, config.ranker.per_source, best).save(out / "recommender")
+
+
+def load_moment(matrices: Path, name: str) -> tuple[TrainData, pl.DataFrame]:
+    """Train data of a moment, and the orders asked there."""
+    return load_train_data(matrices / name / "data"), pl.read_parquet(matrices / name / "asked.parquet")
+
+
+def recipe(config: Config) -> dict[str, Any]:
+    """What makes a model apart from the data: options of matrices, models and ranker."""
+    models = {name: params(getattr(config.models, name)) for name in asdict(config.models)}
+    ranker = {k: v for k, v in as_dict(config.ranker).items() if k != "threads"}
+    return {"interactions": as_dict(config.interactions), "models": models, "ranker": ranker}
+
+
+def store(config: Config) -> Path:
+    return Path(config.run.store)
+
+
+def write_json(file: Path, content: Any) -> None:
+    file.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+
+
+def read_json(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
