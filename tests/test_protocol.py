@@ -75,7 +75,7 @@ class Slow:
         if model == "item_knn":
             source = dict.fromkeys(visible, 1.0) or own
             return {i: sum(w * self.cosine(j, i) for j, w in source.items()) for i in self.items}
-        near = sorted(((-self.alike(customer, c), c) for c in self.decayed if c != customer))[:NEIGHBOURS]
+        near = sorted((-self.alike(customer, c), c) for c in self.decayed if c != customer)[:NEIGHBOURS]
         return {i: sum(s**2 * self.decayed[c].get(i, 0) for s, c in near) for i in self.items}
 
     def cosine(self, a, b):

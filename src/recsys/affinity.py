@@ -250,7 +250,10 @@ def pair_rules(affinity: Affinity, evidence: Evidence | None = None) -> "pl.Data
     bars = evidence or Evidence()
     passed = evident(affinity, bars)
     return (
-        pl.DataFrame(_columns(affinity, bars.confidence))
+        pl.DataFrame(
+            _columns(affinity, bars.confidence),
+            schema_overrides={"item_a": pl.String, "item_b": pl.String},
+        )
         .filter(pl.Series(passed, dtype=pl.Boolean))
         .sort("adjusted_low", "joint", "item_a", "item_b", descending=[True, True, False, False])
     )

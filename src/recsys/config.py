@@ -36,6 +36,7 @@ class RunOptions:
     store: str = ".recsys"  # finished stages, reused by later runs
     reports: str = "reports"  # reports/latest and one folder per run
     keep_days: float = 7  # finished stages that no run has used for so long are removed
+    keep_reports: int = 20  # reports of the latest runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "evaluation.level": (0.5, 0.9999),
     "evaluation.examples": (0, 1000),
     "run.keep_days": (0, 1e5),
+    "run.keep_reports": (1, 1e6),
 }
 
 

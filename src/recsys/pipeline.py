@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from recsys.config import Config, as_dict
+from recsys.config import Config, as_dict, read_config
 from recsys.data.checked_store import ingest_facts, read_checked, write_checked
 from recsys.data.histories import TrainData
-from recsys.data.ingest import ingest, source_digest
+from recsys.data.ingest import Checked, ingest, source_digest
 from recsys.data.interactions import lines_before, train_data
 from recsys.data.splits import Moment, any_depth, ask, asked_orders, both_tasks, moments, nothing
 from recsys.data.store import load_train_data, save_train_data
-from recsys.data.sufficiency import judge, require_sufficient
+from recsys.data.sufficiency import Check, judge, require_sufficient
 from recsys.evaluation.examples import examples
 from recsys.evaluation.protocols import (
     HYBRID,
@@ -39,6 +39,7 @@ from recsys.ranking.base_models import BaseModels, params
 from recsys.ranking.blend import training_rows
 from recsys.ranking.features import GROUPS
 from recsys.ranking.hybrid import Hybrid, TrainingRows
+from recsys.registry.promotion import ratio_of
 from recsys.serving.recommender import Recommender
 from recsys.stages import stage
 
@@ -53,9 +54,27 @@ def ingest_orders(config: Config, now: datetime) -> Path:
 
 def _ingest(config: Config, now: datetime, out: Path) -> None:
     checked = ingest(config.data, now)
-    require_sufficient(checked.sufficiency(config.data.sufficiency))
+    checks = checked.sufficiency(config.data.sufficiency)
+    require_sufficient(checks)
     write_checked(checked, out / "checked")
-    write_json(out / "ingest.json", ingest_facts(checked))
+    write_json(out / "ingest.json", intake(checked, checks))
+
+
+def intake(checked: Checked, checks: list[Check]) -> dict[str, Any]:
+    """What the report says of the data: read, kept, refused by rule, and the sufficiency verdict."""
+    facts = ingest_facts(checked)
+    refused = checked.counts.filter((pl.col("table") == "orders") & (pl.col("outcome") == "rejected"))
+    return {
+        **{name: facts[name] for name in ("read", "kept", "guests", "rejected", "items")},
+        "merged_lines": facts["merged"],
+        "returns_matched": facts["returns"],
+        "first": facts["first_order"],
+        "last": facts["last_order"],
+        "customers": checked.orders["customer_id"].drop_nulls().n_unique(),
+        "orders": checked.orders["order_id"].n_unique(),
+        "rules": refused.filter(pl.col("rows") > 0).select("rule", "rows").to_dicts(),
+        "checks": [asdict(check) for check in checks],
+    }
 
 
 def build_matrices(config: Config, ingested: Path) -> Path:
@@ -169,8 +188,10 @@ def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: 
         "paired": paired_records(table, rows, options),
         "primary": {
             "task": TASKS[0] if options.primary_task == "both" else options.primary_task,
-            "segment": segment, "metric": metric, "k": k,
-        },  # fmt: skip
+            "segment": segment,
+            "metric": metric,
+            "k": k,
+        },
         "primary_value": primary_value(rows, config, best),
         "best": best,
         "baseline_best_single": {t: best_single(rows, t, segment, metric, k) for t in TASKS},
@@ -247,6 +268,26 @@ def recipe(config: Config) -> dict[str, Any]:
     models = {name: params(getattr(config.models, name)) for name in asdict(config.models)}
     ranker = {k: v for k, v in as_dict(config.ranker).items() if k != "threads"}
     return {"interactions": as_dict(config.interactions), "models": models, "ranker": ranker}
+
+
+def compare_recipe(config: Config, ingested: Path, evaluated: Path, old: dict[str, Any]) -> tuple[float, float]:
+    """Refit another recipe before the same cut and judge it on the same orders: ratio new / old, and its lower end."""
+    other = read_config(as_dict(config) | old, "the champion's recipe")
+    matrices = build_matrices(other, ingested)
+    learned = [learn_moment(other, matrices, name) for name in training_moments(matrices)]
+    judged = evaluate(other, matrices, fit_models(other, matrices, TEST), blend(other, learned))
+    both = _primary_per_query(config, evaluated).join(_primary_per_query(config, judged), on="order_id", suffix="_old")
+    o = config.evaluation
+    return ratio_of(both["value"].to_numpy(), both["value_old"].to_numpy(), o.resamples, o.seed)
+
+
+def _primary_per_query(config: Config, evaluated: Path) -> pl.DataFrame:
+    """order_id, value: the primary metric of the best contender, per query."""
+    o = config.evaluation
+    best = read_json(evaluated / "metrics.json")["best"]
+    tasks = TASKS if o.primary_task == "both" else (o.primary_task,)
+    names = [f"{best}|{task}|{o.primary_segment}|{o.primary_metric}|{o.primary_k}" for task in tasks]
+    return pl.read_parquet(evaluated / "per_query.parquet").select("order_id", value=pl.mean_horizontal(names))
 
 
 def store(config: Config) -> Path:

@@ -27,23 +27,21 @@ def of_moment(shop, moment):
 
 def test_default_window_is_the_last_whole_days(tiny_orders):
     orders = tiny_orders(("a", "c", 90, ["x"]), ("b", "c", 0.6, ["x"]))  # last: 30 June, 09:36
-    assert splits.test_window(orders, SplitOptions()) == (AT - 28 * DAY, AT)
-    assert splits.test_window(orders, SplitOptions(window_days=7)) == (AT - 7 * DAY, AT)
+    assert splits.held_out_window(orders, SplitOptions()) == (AT - 28 * DAY, AT)
+    assert splits.held_out_window(orders, SplitOptions(window_days=7)) == (AT - 7 * DAY, AT)
     on_midnight = tiny_orders(("a", "c", 90, ["x"]), ("b", "c", 0, ["x"]))
-    assert splits.test_window(on_midnight, SplitOptions()) == (AT - 27 * DAY, AT + DAY)  # the end is exclusive
+    assert splits.held_out_window(on_midnight, SplitOptions()) == (AT - 27 * DAY, AT + DAY)  # the end is exclusive
 
 
 def test_given_cut_and_end_are_taken_as_utc(tiny_orders):
     orders = tiny_orders(("a", "c", 90, ["x"]), ("b", "c", 0.6, ["x"]))
-    cut, end = (
-        datetime(2024, 6, 3),
-        datetime(2024, 6, 10, 2, tzinfo=datetime.fromisoformat("2024-01-01T00+02:00").tzinfo),
-    )
-    assert splits.test_window(orders, SplitOptions(cut=cut, end=end)) == (
+    cut = datetime.fromisoformat("2024-06-03")
+    end = datetime.fromisoformat("2024-06-10T02:00:00+02:00")
+    assert splits.held_out_window(orders, SplitOptions(cut=cut, end=end)) == (
         datetime(2024, 6, 3, tzinfo=UTC),
         datetime(2024, 6, 10, tzinfo=UTC),
     )
-    assert splits.test_window(orders, SplitOptions(cut=cut)) == (datetime(2024, 6, 3, tzinfo=UTC), AT)
+    assert splits.held_out_window(orders, SplitOptions(cut=cut)) == (datetime(2024, 6, 3, tzinfo=UTC), AT)
 
 
 @pytest.mark.parametrize(
@@ -123,11 +121,8 @@ def test_last_basket_of_a_worked_example(tiny_orders, tiny_catalog):
 def test_last_basket_asks_each_customers_last_order(small_shop):
     _, test = moments(small_shop.orders, SplitOptions(kind="last_basket"))
     data, asked = of_moment(small_shop, test)
-    last = {}
-    for customer, order in small_shop.orders.drop_nulls("customer_id").sort("ordered_at", "order_id").select(
-        "customer_id", "order_id"
-    ).iter_rows():  # fmt: skip
-        last[customer] = order
+    by_time = small_shop.orders.drop_nulls("customer_id").sort("ordered_at", "order_id")
+    last = dict(by_time.select("customer_id", "order_id").iter_rows())
     assert asked.height > 50
     assert all(last[c] == o for c, o in asked.select("customer_id", "order_id").iter_rows())
     assert len(data.customers) <= 120

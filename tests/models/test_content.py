@@ -18,6 +18,7 @@ from recsys.models.content import Content, normalise
         ("Straße STRASSE", "strasse strasse"),
         ("smørrebrød Łódź Đurđevi", "smorrebrod lodz durdevi"),
         ("Æon œuvre ﬁne", "aeon oeuvre fine"),
+        ("ǽ Ǿ", "ae o"),
         ("Iğdır İzmir", "igdir izmir"),
         # signs between words
         ("  milk,1.5%—fat_free/(2×) ", "milk 1 5 fat free 2"),

@@ -51,13 +51,13 @@ def moments(orders: pl.DataFrame, options: SplitOptions) -> tuple[list[Moment], 
     """The training moments, oldest first, and the test moment."""
     if options.kind == "last_basket":
         return _last_baskets(orders, options.train_moments)
-    cut, end = test_window(orders, options)
+    cut, end = held_out_window(orders, options)
     window = timedelta(days=options.window_days)
     cuts = [cut - timedelta(days=options.every_days * back) for back in range(options.train_moments, 0, -1)]
     return [Moment(f"{c:%Y-%m-%d}", c, min(c + window, cut)) for c in cuts], Moment(f"{cut:%Y-%m-%d}", cut, end)
 
 
-def test_window(orders: pl.DataFrame, options: SplitOptions) -> tuple[datetime, datetime]:
+def held_out_window(orders: pl.DataFrame, options: SplitOptions) -> tuple[datetime, datetime]:
     """[cut, end) of the test; by default the last `window_days` whole days."""
     last = orders["ordered_at"].max()
     first = orders["ordered_at"].min()

@@ -41,6 +41,7 @@ def normalise(text: str) -> str:
     if not folded.isascii():
         folded = unicodedata.normalize("NFKD", folded.translate(_LETTERS))
         folded = "".join(_plain_character(c) for c in folded if not unicodedata.combining(c))
+        folded = folded.translate(_LETTERS)  # again: an accent may have hidden a letter
     return " ".join(_NO_WORD.sub(" ", folded).split())
 
 

@@ -18,7 +18,9 @@ class UpsellOptions:
 
     low: float = 1.1  # least price, in prices of the anchor
     high: float = 2.0  # highest price, in prices of the anchor
-    text_weight: float = 0.5  # of closeness of text against recent popularity, 0 to 1
+    # of closeness of text against recent popularity, 0 to 1. On Complete Journey anything from 0.1 to 0.7 hits alike,
+    # 1 loses two fifths of the hits; from 0.7 on the next tier of the synthetic shop is among three upgrades
+    text_weight: float = 0.7
 
     def __post_init__(self) -> None:
         if not 1 < self.low <= self.high:

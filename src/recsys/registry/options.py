@@ -11,6 +11,5 @@ class RegistryOptions:
     experiment: str = "recsys"  # MLflow experiment
     model_name: str = "recsys"  # registered model
     artifacts: str = "mlartifacts"  # folder of a new experiment's artifacts (local stores only)
-    min_ratio: float = 0.97  # primary metric / champion recipe's on the same queries, below it: not promoted
     min_primary: float = 0.0  # floor of the primary metric
     min_coverage: float = 0.005  # floor of catalog coverage at 10

@@ -1,9 +1,10 @@
 """The closing words of a run in the terminal: who found how much, the hybrid's gain, where things are."""
 
+import sys
 from pathlib import Path
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -26,7 +27,7 @@ def _table(metrics: Row) -> Table:
     columns = [(t, s) for t in tasks_of(rows) for s in segments_of(select(rows, task=t))]
     tops = {c: max(float(r["value"]) for r in select(rows, task=c[0], segment=c[1])) for c in columns}
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=_title(primary), title_justify="left")
-    table.add_column("contender", overflow="fold", vertical="top")
+    table.add_column("contender", no_wrap=True, vertical="top")
     for task, segment in columns:
         heading = f"{task_name(task).lower()} {segment}".replace(" ", "\n")  # a word a line keeps columns slim
         table.add_column(Text(heading), justify="right", no_wrap=True)
@@ -86,3 +87,27 @@ def _places(report: Path, model: str | None) -> list[Text]:
         Text.assemble("Model:  ", model or "not registered", overflow="fold"),
         Text.assemble("Report: ", str(report), overflow="fold"),
     ]
+
+
+def intake_table(intake: Row) -> RenderableType:
+    """What became of the order rows, and the sufficiency verdict."""
+    rows = Table(title=f"{intake['read']:,} rows read", title_justify="left")
+    rows.add_column("what became of them")
+    rows.add_column("rows", justify="right")
+    rows.add_row("kept", f"{intake['kept']:,}")
+    rows.add_row("merged into another line of the order", f"{intake['merged_lines']:,}")
+    rows.add_row("returns matched to their purchase", f"{intake['returns_matched']:,}")
+    for rule in intake["rules"]:
+        rows.add_row(f"refused: {rule['rule']}", f"{rule['rows']:,}")
+    checks = Table(title="is it enough?", title_justify="left")
+    for column in ("check", "value", "needed", "passed"):
+        checks.add_column(column, justify="left" if column == "check" else "right")
+    for check in intake["checks"]:
+        passed = Text("yes") if check["passed"] else Text("NO", style="bold red")
+        checks.add_row(check["name"], f"{check['value']:,.6g}", f"{check['threshold']:,.6g}", passed)
+    return Group(rows, checks)
+
+
+def console() -> Console:
+    """Standard output; where it is no terminal, wide enough for the tables."""
+    return Console() if sys.stdout.isatty() else Console(width=100)

@@ -1,0 +1,71 @@
+# Everything runs in .venv, made from requirements.lock on first use; `make help` lists the targets.
+SHELL := /bin/bash
+PYTHON3 ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+CONFIG ?= configs/complete_journey.yaml
+SET ?=
+SETTINGS := $(foreach s,$(SET),--set $(s))
+TRACKING ?= sqlite:///mlflow.db
+
+# An inherited Prefect profile or server would silently redirect the run. PREFECT_SERVER=http://… chooses one on purpose.
+PREFECT_SERVER ?=
+PREFECT := env -u PREFECT_API_KEY -u PREFECT_PROFILE -u PREFECT_API_URL $(if $(PREFECT_SERVER),PREFECT_API_URL=$(PREFECT_SERVER)) \
+           PREFECT_PROFILES_PATH=$(CURDIR)/.prefect/profiles.toml PREFECT_HOME=$(CURDIR)/.prefect
+QUIET := MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test test-postgres test-crash lint types check report ui ui-prefect notebooks benchmarks format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(VENV)/ready  ## make .venv from requirements.lock (other targets do it by themselves)
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	$(PYTHON3) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 15) else f"Python 3.11-3.14 is needed, this is {v.major}.{v.minor}; make PYTHON3=python3.12 ...")'
+	test -x $(PY) || $(PYTHON3) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+train: $(VENV)/ready  ## train on CONFIG (default: Complete Journey), report, register; SET="ranker.trees=50 …"
+	@$(PREFECT) $(QUIET) $(PY) -m flows.train --config $(CONFIG) $(SETTINGS)
+
+test: $(VENV)/ready  ## the tests, in under five minutes
+	@$(PREFECT) $(QUIET) $(PY) -m pytest -m "not postgres and not crash"
+
+test-postgres: $(VENV)/ready  ## orders out of a throw-away PostgreSQL on loopback
+	@$(QUIET) tests/postgres.sh $(PY) -m pytest -m postgres
+
+test-crash: $(VENV)/ready  ## kill real trainings at random moments
+	@$(PREFECT) $(QUIET) $(PY) -m pytest -m crash
+
+lint: $(VENV)/ready  ## ruff: rules and format
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+types: $(VENV)/ready  ## mypy --strict
+	@$(PY) -m mypy
+
+check: lint types test  ## lint, types and tests
+
+format: $(VENV)/ready  ## write the format that lint wants
+	@$(PY) -m ruff check --fix . && $(PY) -m ruff format .
+
+report: $(VENV)/ready  ## write the report of CONFIG's training again
+	@$(QUIET) $(VENV)/bin/recsys report --config $(CONFIG) $(SETTINGS)
+
+ui: $(VENV)/ready  ## MLflow's pages on http://127.0.0.1:5000
+	@$(QUIET) $(VENV)/bin/mlflow ui --backend-store-uri $(TRACKING) --host 127.0.0.1 --port 5000
+
+ui-prefect: $(VENV)/ready  ## Prefect's pages on http://127.0.0.1:4200
+	@$(PREFECT) $(VENV)/bin/prefect server start --host 127.0.0.1
+
+notebooks: $(VENV)/ready  ## run the notebooks and their assertions
+	@$(QUIET) $(PY) -m tests.run_notebooks
+
+benchmarks: $(VENV)/ready  ## list the benchmarks; each is one command
+	@$(PY) -m benchmarks
+
+clean:  ## remove what runs left: stages, reports, stores (not .venv)
+	rm -rf .recsys .prefect reports mlflow.db* mlartifacts mlruns build .pytest_cache .mypy_cache .ruff_cache .hypothesis

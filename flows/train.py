@@ -1,0 +1,130 @@
+"""The training flow: `make train` runs it with Prefect's embedded server; a deployment runs it on a schedule."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.embedded import run_embedded, worth_a_retry
+from recsys import finish, pipeline
+from recsys.config import as_dict, load_config, read_config
+from recsys.progress import step
+from recsys.registry.findings import verdict
+from recsys.stages import sweep
+
+Options = dict[str, Any]  # the configuration as plain values; tasks exchange these and names of finished directories
+
+# stages keep their own results by content, so Prefect caches nothing; only what fails for outside reasons is retried
+RETRIED: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "retries": 2,
+    "retry_delay_seconds": 5,
+    "retry_condition_fn": worth_a_retry,
+}
+
+
+@task(**RETRIED)
+def ingest_orders(options: Options, now: str) -> str:
+    config = read_config(options)
+    sweep(pipeline.store(config), config.run.keep_days, datetime.fromisoformat(now).timestamp())
+    with step("ingest orders"):
+        return str(pipeline.ingest_orders(config, datetime.fromisoformat(now)))
+
+
+@task(**RETRIED)
+def build_matrices(options: Options, orders: str) -> str:
+    with step("build matrices"):
+        return str(pipeline.build_matrices(read_config(options), Path(orders)))
+
+
+@task(**RETRIED, task_run_name="learn-{moment}")
+def learn(options: Options, matrices: str, moment: str) -> str:
+    with step(f"learn {moment}"):
+        return str(pipeline.learn_moment(read_config(options), Path(matrices), moment))
+
+
+@task(**RETRIED)
+def blend(options: Options, learned: list[str]) -> str:
+    with step("blend"):
+        return str(pipeline.blend(read_config(options), [Path(p) for p in learned]))
+
+
+@task(**RETRIED, task_run_name="fit-{moment}")
+def fit_models(options: Options, matrices: str, moment: str) -> str:
+    with step(f"fit {moment}"):
+        return str(pipeline.fit_models(read_config(options), Path(matrices), moment))
+
+
+@task(**RETRIED)
+def evaluate(options: Options, matrices: str, judged: str, ranker: str) -> str:
+    with step("evaluate"):
+        return str(pipeline.evaluate(read_config(options), Path(matrices), Path(judged), Path(ranker)))
+
+
+@task(**RETRIED)
+def package_model(options: Options, matrices: str, deployed: str, ranker: str, evaluation: str) -> str:
+    fitted, blended, judged = Path(deployed), Path(ranker), Path(evaluation)
+    with step("package"):
+        return str(pipeline.package(read_config(options), Path(matrices), fitted, blended, judged, pipeline.NOW))
+
+
+@task(**RETRIED)
+def report(options: Options, stages: dict[str, Any], now: str) -> str:
+    with step("report"):
+        return str(finish.write_report(read_config(options), _finished(stages), datetime.fromisoformat(now)))
+
+
+@task(**RETRIED)
+def register(options: Options, stages: dict[str, Any], page: str) -> dict[str, Any]:
+    with step("register"):
+        return finish.register_model(read_config(options), _finished(stages), Path(page))
+
+
+def _finished(stages: dict[str, Any]) -> finish.Finished:
+    learned = [Path(p) for p in stages["learned"]]
+    return finish.Finished(learned=learned, **{k: Path(v) for k, v in stages.items() if k != "learned"})
+
+
+@flow(name="train", flow_run_name="train-{config}")
+def train(config: str = "configs/complete_journey.yaml", settings: list[str] | None = None) -> dict[str, Any]:
+    """Ingest orders, build matrices, train the models, blend them, evaluate, register the best."""
+    options, now = as_dict(load_config(config, settings or [])), datetime.now(UTC).isoformat()
+    orders = ingest_orders(options, now)
+    matrices = build_matrices(options, orders)
+    learned = [learn(options, matrices, moment) for moment in pipeline.training_moments(Path(matrices))]
+    ranker = blend(options, learned)
+    judged = fit_models(options, matrices, pipeline.TEST)
+    evaluation = evaluate(options, matrices, judged, ranker)
+    deployed = fit_models(options, matrices, pipeline.NOW)
+    model = package_model(options, matrices, deployed, ranker, evaluation)
+    stages = {"ingested": orders, "matrices": matrices, "learned": learned, "blended": ranker, "judged": judged,
+              "deployed": deployed, "evaluated": evaluation, "packaged": model}  # fmt: skip
+    page = report(options, stages, now)
+    registered = register(options, stages, page)
+    tell(evaluation, page, registered)
+    return {"report": page, **registered}
+
+
+def tell(evaluation: str, page: str, registered: dict[str, Any]) -> None:
+    """The result as a Markdown artifact on the flow run's page."""
+    metrics = pipeline.read_json(Path(evaluation) / "metrics.json")
+    lines = [
+        "# " + verdict(metrics),
+        f"- registered: **{registered['name']} version {registered['version']}** as `{registered['alias']}`: "
+        f"{registered['reason']}",
+        f"- report: `{page}/report.html`",
+        "", "| contender | task | recall@10 | low | high |", "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {r['contender']} | {r['task']} | {r['value']:.4f} | {r['low']:.4f} | {r['high']:.4f} |"
+            for r in metrics["records"]
+            if (r["segment"], r["metric"], r["k"]) == ("all", "recall", 10) and r["low"] is not None
+        ),
+    ]  # fmt: skip
+    create_markdown_artifact(key="training", markdown="\n".join(lines), description="Result of the training")
+
+
+if __name__ == "__main__":
+    run_embedded(train, "Run the training flow with Prefect's embedded server.")

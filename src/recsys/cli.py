@@ -1,0 +1,156 @@
+"""`recsys`: every stage from the command line, without Prefect. Heavy imports happen where they are used."""
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from recsys.errors import InputError
+
+
+class Front(click.Group):
+    """Prints an InputError as one line and exits with 1; a traceback only with --debug."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"error: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Front)
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.version_option(package_name="recsys")
+def main(debug: bool) -> None:
+    """Cross-sell and up-sell recommendations from a shop's order history."""
+    del debug  # read by Front
+
+
+def with_config(command: Callable[..., None]) -> Callable[..., None]:
+    """The options --config and --set."""
+    add_settings = click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Change a value.")
+    add_file = click.option("--config", default="configs/complete_journey.yaml", show_default=True, help="YAML file.")
+    return add_file(add_settings(command))
+
+
+def _load(config: str, settings: tuple[str, ...]) -> Any:
+    from recsys.config import load_config
+
+    return load_config(config, settings)
+
+
+@main.command()
+def config() -> None:
+    """Print every option with its default and its meaning (configs/base.yaml)."""
+    from recsys.config import base_yaml
+
+    click.echo(base_yaml(), nl=False)
+
+
+@main.command()
+@with_config
+def ingest(config: str, settings: tuple[str, ...]) -> None:
+    """Read and check the orders; say what was kept, what was refused and whether it suffices."""
+    from recsys import pipeline
+    from recsys.progress import progress_bar, step
+    from recsys.registry.terminal import console, intake_table
+
+    options = _load(config, settings)
+    with progress_bar(1), step("ingest orders"):
+        done = pipeline.ingest_orders(options, datetime.now(UTC))
+    console().print(intake_table(pipeline.read_json(done / "ingest.json")))
+    click.echo(f"checked tables and refused rows: {done / 'checked'}")
+
+
+@main.command()
+@with_config
+def train(config: str, settings: tuple[str, ...]) -> None:
+    """Train, evaluate, report and register, without Prefect."""
+    from recsys import pipeline, training
+    from recsys.progress import progress_bar
+
+    options = _load(config, settings)
+    with progress_bar(options.split.train_moments + 9):
+        report, registered = training.train(options, datetime.now(UTC))
+    model = f"{registered['uri']} (version {registered['version']}: {registered['reason']})"
+    _close(pipeline.read_json(report / "metrics.json"), report.parent / "latest" / "report.html", model)
+
+
+@main.command()
+@with_config
+def evaluate(config: str, settings: tuple[str, ...]) -> None:
+    """Train and judge every contender on held-out orders and write the report; register nothing."""
+    from recsys import pipeline
+
+    report = _report(config, settings)
+    _close(pipeline.read_json(report / "metrics.json"), report.parent / "latest" / "report.html", None)
+
+
+@main.command()
+@with_config
+def report(config: str, settings: tuple[str, ...]) -> None:
+    """Write the report of this configuration's training again."""
+    click.echo(_report(config, settings) / "report.html")
+
+
+def _report(config: str, settings: tuple[str, ...]) -> Path:
+    from recsys import training
+    from recsys.finish import write_report
+    from recsys.progress import progress_bar, step
+
+    options, now = _load(config, settings), datetime.now(UTC)
+    with progress_bar(options.split.train_moments + 8):
+        finished = training.judge(options, now)
+        with step("report"):
+            return write_report(options, finished, now)
+
+
+def _close(metrics: Any, report: Path, model: str | None) -> None:
+    from recsys.registry.terminal import closing_table, console
+
+    console().print(closing_table(metrics, report=report, model=model))
+
+
+@main.command()
+@with_config
+@click.option("--customer", default=None, help="Customer id.")
+@click.option("--basket", default="", help="Item ids in the cart, separated by commas.")
+@click.option("--options", default="", help='JSON, e.g. \'{"k": 5, "owned": "exclude"}\'.')
+@click.option("--model", default=None, help="MLflow model URI; default: the registered champion.")
+def recommend(
+    config: str, settings: tuple[str, ...], customer: str | None, basket: str, options: str, model: str | None
+) -> None:
+    """Ask the registered model for a customer, a cart, both or neither."""
+    from recsys.registry.ask import answer_table, ask_model
+
+    items = [item.strip() for item in basket.split(",") if item.strip()]
+    answer, names = ask_model(_load(config, settings).registry, model, customer, items, options)
+    console().print(answer_table(answer, names))
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--size", type=click.Choice(["small", "large"]), default="small", show_default=True)
+@click.option("--customers", type=int, default=None, help="Customers, instead of the size's own number.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def synth(directory: Path, size: str, customers: int | None, seed: int) -> None:
+    """Write a synthetic shop with planted truth as Parquet: orders/, catalog.parquet, truth/."""
+    from dataclasses import replace
+
+    from recsys.data.synthetic import SyntheticOptions, large, stream_orders
+
+    options = large(seed) if size == "large" else SyntheticOptions(seed=seed)
+    if customers is not None:
+        options = replace(options, customers=customers)
+    files = stream_orders(options, directory)
+    click.echo(f"{len(files)} files of orders in {directory}")
+
+
+if __name__ == "__main__":
+    main()

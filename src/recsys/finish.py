@@ -1,0 +1,142 @@
+"""The last two stages: the report that people read, and the registration."""
+
+import os
+import platform
+import resource
+import shutil
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from recsys.config import Config, as_dict
+from recsys.pipeline import NOW, TEST, compare_recipe, read_json, recipe, write_json
+from recsys.registry.figures import save_figures
+from recsys.registry.register import Training, git_commit, quiet, register
+from recsys.registry.report import build_report
+from recsys.stages import seconds
+
+SHOWN_VERSIONS = ("recsys", "polars", "numpy", "scipy", "implicit", "lightgbm", "scikit-learn", "mlflow", "prefect")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The finished stages of one training."""
+
+    ingested: Path
+    matrices: Path
+    learned: list[Path]
+    blended: Path
+    judged: Path
+    deployed: Path
+    evaluated: Path
+    packaged: Path
+
+    def stages(self) -> dict[str, Path]:
+        learned = {f"learn {at + 1}": path for at, path in enumerate(self.learned)}
+        return {
+            "ingest": self.ingested, "matrices": self.matrices, **learned, "blend": self.blended,
+            "fit before the test": self.judged, "evaluate": self.evaluated, "fit on everything": self.deployed,
+            "package": self.packaged,
+        }  # fmt: skip
+
+
+def write_report(config: Config, finished: Finished, now: datetime, registered: dict[str, Any] | None = None) -> Path:
+    """reports/<time>/ with report.html, figures and all their data; reports/latest points to it."""
+    reports = Path(config.run.reports)
+    folder = reports / f"{now:%Y%m%dT%H%M%S}-{finished.packaged.name[:6]}"
+    fresh = reports / f".{folder.name}.{os.getpid()}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name in ("metrics.json", "coverage.json", "importances.json", "examples.json", "per_query.parquet"):
+        shutil.copyfile(finished.evaluated / name, fresh / name)
+    shutil.copyfile(finished.ingested / "ingest.json", fresh / "ingest.json")
+    write_json(fresh / "run.json", run_facts(config, finished, now, registered))
+    build_report(fresh, fresh / "report.html")
+    save_figures(fresh, fresh / "figures")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.rename(fresh, folder)
+    _point(reports / "latest", folder.name)
+    _forget(reports, config.run.keep_reports)
+    return folder
+
+
+def _point(link: Path, target: str) -> None:
+    """Move the link in one step; whoever reads it sees the old report or the new one."""
+    fresh = link.with_name(f".latest.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    os.replace(fresh, link)
+
+
+def _forget(reports: Path, keep: int) -> None:
+    old = sorted(p for p in reports.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith("."))
+    for folder in old[:-keep]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_facts(config: Config, finished: Finished, now: datetime, registered: dict[str, Any] | None) -> dict[str, Any]:
+    """run.json of the report."""
+    plan = read_json(finished.matrices / "moments.json")
+    test = finished.matrices / TEST
+    return {
+        "name": now.strftime("%Y-%m-%d %H:%M UTC"),
+        "shop": config.title,
+        "started": now.isoformat(),
+        "now": now.isoformat(),
+        "seconds": {name: seconds(path) for name, path in finished.stages().items()},
+        "cut": plan["cut"],
+        "end": str(config.split.end)[:10] if config.split.end else None,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in SHOWN_VERSIONS}},
+        "git_commit": git_commit(),
+        "data_digest": _data_digest(finished),
+        "notes": list(config.notes),
+        "queries": dict.fromkeys(("next_basket", "cart"), plan["queries"]),
+        "known_items": len(read_json(test / "data" / "items.json")),
+        "customers": len(read_json(test / "data" / "customers.json")),
+        "registered": registered,
+        "peak_memory_mb": _peak_memory(),
+    }
+
+
+def _peak_memory() -> float:
+    """Largest resident set of this process, in MB (ru_maxrss is in KB, on macOS in bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def _data_digest(finished: Finished) -> str:
+    return str(read_json(finished.ingested / "stage.json")["depends"]["source"])
+
+
+def register_model(config: Config, finished: Finished, report: Path) -> dict[str, Any]:
+    """Log the training to MLflow and register the deployed fit; returns name, version, alias, uri, reason."""
+    training = Training(
+        name=config.title,
+        recommender=finished.packaged / "recommender",
+        report=report,
+        orders=finished.ingested / "checked" / "orders.parquet",
+        key=finished.packaged.name,
+        data_digest=_data_digest(finished),
+        config=as_dict(config),
+        recipe=recipe(config),
+        metrics=read_json(finished.evaluated / "metrics.json"),
+        coverage=read_json(finished.evaluated / "coverage.json"),
+        known_items=len(read_json(finished.matrices / TEST / "data" / "items.json")),
+        example=_example(finished.matrices),
+    )
+    with quiet():
+        return register(
+            training, config.registry, lambda old: compare_recipe(config, finished.ingested, finished.evaluated, old)
+        )
+
+
+def _example(matrices: Path) -> tuple[str, list[str]]:
+    """A customer and two items that the model knows."""
+    customers = read_json(matrices / NOW / "data" / "customers.json")
+    asked = pl.read_parquet(matrices / TEST / "asked.parquet")
+    return customers[0], asked["items"][0].to_list()[:2]

@@ -1,0 +1,45 @@
+"""Ask a registered model from the command line."""
+
+from typing import Any
+
+import mlflow
+import pandas as pd
+from rich.table import Table
+
+from recsys.errors import InputError
+from recsys.registry import tracking
+from recsys.registry.options import RegistryOptions
+from recsys.registry.promotion import CHAMPION
+
+
+def ask_model(
+    options: RegistryOptions, model: str | None, customer: str | None, basket: list[str], request: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The answer row and the names of its items; InputError where there is no such model or the request is wrong."""
+    tracking.connect(options)
+    uri = model or f"models:/{options.model_name}@{CHAMPION}"
+    try:
+        loaded = mlflow.pyfunc.load_model(uri)
+    except mlflow.exceptions.MlflowException as error:
+        raise InputError(
+            f"cannot load {uri} from {options.tracking_uri}: {error.message}; run make train first"
+        ) from None
+    rows = pd.DataFrame({"customer_id": [customer or ""], "basket": [basket], "options": [request]})
+    answer = loaded.predict(rows).to_dict("records")[0]
+    if answer["error"]:
+        raise InputError(answer["error"])
+    recommender = loaded.unwrap_python_model().recommender
+    places = recommender.items.positions(answer["item_ids"])
+    names = {item: recommender.names[at] for item, at in zip(answer["item_ids"], places, strict=True)}
+    return answer, names
+
+
+def answer_table(answer: dict[str, Any], names: dict[str, str]) -> Table:
+    """Rank, item, name, score and reason."""
+    table = Table(title=f"from: {answer['fallback']} · model {answer['model_version']}", title_justify="left")
+    for column in ("#", "item", "name", "score", "why"):
+        table.add_column(column, justify="right" if column in ("#", "score") else "left")
+    rows = zip(answer["item_ids"], answer["scores"], answer["reasons"], strict=True)
+    for rank, (item, score, reason) in enumerate(rows, 1):
+        table.add_row(str(rank), item, names[item], f"{score:.3f}", reason)
+    return table

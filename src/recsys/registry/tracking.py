@@ -1,0 +1,103 @@
+"""MLflow: one parent run per training, one child run per contender."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from filelock import FileLock
+from mlflow import MlflowClient
+
+from recsys.errors import InputError
+from recsys.registry.options import RegistryOptions
+
+MAX_PARAM = 500  # characters of one MLflow parameter
+
+
+def connect(options: RegistryOptions) -> MlflowClient:
+    """Point MLflow at the store, creating a fresh local one under a lock, and select the experiment."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    if options.tracking_uri.startswith("sqlite:///"):
+        _create_database(options.tracking_uri)
+    mlflow.set_tracking_uri(options.tracking_uri)
+    client = MlflowClient()
+    try:
+        if client.get_experiment_by_name(options.experiment) is None:
+            _create_experiment(client, options)
+        mlflow.set_experiment(options.experiment)
+    except Exception as error:
+        raise InputError(
+            f"MLflow at registry.tracking_uri {options.tracking_uri} does not answer: {error}; "
+            "is the server up, and does its version fit?"
+        ) from error
+    return client
+
+
+def _create_database(uri: str) -> None:
+    file = Path(uri.removeprefix("sqlite:///"))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):
+        ready = Path(f"{file}.ready")
+        if file.exists() and ready.exists():
+            return
+        made = subprocess.run(
+            [sys.executable, "-m", "mlflow", "db", "upgrade", uri], capture_output=True, text=True, check=False
+        )
+        if made.returncode:
+            raise InputError(f"MLflow cannot make the store {uri}: {made.stderr.strip()[-500:]}")
+        ready.touch()
+
+
+def _create_experiment(client: MlflowClient, options: RegistryOptions) -> None:
+    local = options.tracking_uri.startswith("sqlite:")
+    folder = Path(options.artifacts).absolute().as_uri() if local else None
+    try:
+        client.create_experiment(options.experiment, artifact_location=folder)
+    except mlflow.exceptions.MlflowException:
+        if client.get_experiment_by_name(options.experiment) is None:  # not made by another process meanwhile
+            raise
+
+
+@contextmanager
+def training_run(name: str, tags: dict[str, str]) -> Iterator[str]:
+    """The parent run; killed or failed ones are marked so by MLflow."""
+    with mlflow.start_run(run_name=name, tags=tags) as run:
+        yield str(run.info.run_id)
+
+
+def log_params(options: dict[str, Any]) -> None:
+    """Nested options as section.key parameters."""
+    mlflow.log_params({k: str(v)[:MAX_PARAM] for k, v in flatten(options).items()})
+
+
+def flatten(options: dict[str, Any], at: str = "") -> dict[str, Any]:
+    """{'a': {'b': 1}} → {'a.b': 1}; empty sections and lists stay values."""
+    out: dict[str, Any] = {}
+    for key, value in options.items():
+        name = f"{at}.{key}" if at else key
+        out |= flatten(value, name) if isinstance(value, dict) and value else {name: value}
+    return out
+
+
+def log_contender(contender: str, records: list[dict[str, Any]]) -> None:
+    """A child run with the contender's figures, as metrics task_segment_metric_at_k."""
+    mine = [r for r in records if r["contender"] == contender and r["value"] is not None]
+    with mlflow.start_run(run_name=contender, nested=True, tags={"contender": contender, "kind": mine[0]["kind"]}):
+        mlflow.log_metrics({f"{r['task']}_{r['segment']}_{r['metric']}_at_{r['k']}": r["value"] for r in mine})
+
+
+def log_text(content: Any, file: str) -> None:
+    """JSON for objects, text as it is."""
+    mlflow.log_text(content if isinstance(content, str) else json.dumps(content, indent=1), file)
+
+
+def digest_of(content: Any) -> str:
+    """Short digest of plain JSON."""
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=8).hexdigest()
