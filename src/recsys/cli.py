@@ -128,6 +128,7 @@ def recommend(
 ) -> None:
     """Ask the registered model for a customer, a cart, both or neither."""
     from recsys.registry.ask import answer_table, ask_model
+    from recsys.registry.terminal import console
 
     items = [item.strip() for item in basket.split(",") if item.strip()]
     answer, names = ask_model(_load(config, settings).registry, model, customer, items, options)
