@@ -8,12 +8,14 @@ import difflib
 import inspect
 import io
 import json
+import math
 import textwrap
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pydantic
@@ -25,8 +27,11 @@ from recsys.data.splits import SplitOptions
 from recsys.errors import InputError
 from recsys.evaluation.protocols import EvaluationOptions
 from recsys.ranking.base_models import ModelOptions
+from recsys.ranking.features import FEATURES, GROUPS
 from recsys.ranking.hybrid import HybridOptions
 from recsys.registry.options import RegistryOptions
+
+OBJECTIVES = {"lambdarank", "binary", "rank_xendcg"}  # of LightGBM; outputs are standardised per query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +66,7 @@ def load_config(file: Path | str, settings: Sequence[str] = ()) -> Config:
     if not path.is_file():
         raise InputError(f"there is no config file {path}; see configs/ for examples, configs/base.yaml for all keys")
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        given = yaml.load(path.read_text(encoding="utf-8"), _OnceLoader) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(given, dict):
@@ -69,6 +74,18 @@ def load_config(file: Path | str, settings: Sequence[str] = ()) -> Config:
     for setting in settings:
         _set(given, setting)
     return read_config(given, str(path))
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """YAML in which a key stands once; else the later section would silently replace the earlier one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def read_config(given: dict[str, Any], place: str = "config") -> Config:
@@ -84,29 +101,46 @@ def read_config(given: dict[str, Any], place: str = "config") -> Config:
     return config
 
 
-# least and largest value of what would otherwise fail late or silently
+# least and largest value of what would otherwise fail late or silently; null is let through
 LIMITS: dict[str, tuple[float, float]] = {
+    "data.sufficiency.max_rejected_share": (0, 1),
     "interactions.min_item_orders": (1, 1e9),
+    "interactions.max_age_days": (1, 1e6),
     "split.window_days": (1, 1e5),
     "split.train_moments": (1, 100),
     "split.every_days": (1, 1e5),
-    "models.als.factors": (1, 4096),
-    "models.als.iterations": (1, 1e4),
+    "models.popularity.days": (1e-3, 1e6),
     "models.frequency.half_life": (1e-3, 1e6),
-    "models.item_knn.half_life": (1e-3, 1e6),
-    "models.user_knn.half_life": (1e-3, 1e6),
+    "models.frequency.days": (1e-3, 1e6),
+    "models.als.factors": (1, 4096),
+    "models.als.regularization": (0, 1e9),
+    "models.als.alpha": (0, 1e9),
+    "models.als.iterations": (1, 1e4),
+    "models.als.seed": (0, 2**31 - 1),
     "models.content.half_life": (1e-3, 1e6),
-    "models.user_knn.k": (1, 1e6),
     "models.content.neighbours": (1, 1e5),
+    "models.content.max_features": (1, 1e8),
+    "models.content.min_df": (1, 1e8),
+    "models.content.max_df": (1e-6, 1),
+    "models.item_knn.shrink": (0, 1e9),
+    "models.item_knn.half_life": (1e-3, 1e6),
+    "models.item_knn.min_joint": (1, 1e9),
+    "models.user_knn.k": (1, 1e6),
+    "models.user_knn.half_life": (1e-3, 1e6),
     "ranker.per_source": (1, 1e4),
     "ranker.negatives": (1e-6, 1),
     "ranker.trees": (1, 1e5),
     "ranker.leaves": (2, 131072),
     "ranker.learning_rate": (1e-6, 1),
+    "ranker.min_leaf": (1, 1e9),
     "ranker.threads": (1, 1024),
+    "ranker.seed": (0, 2**31 - 1),
     "evaluation.resamples": (1, 1e6),
     "evaluation.level": (0.5, 0.9999),
+    "evaluation.seed": (0, 2**31 - 1),
     "evaluation.examples": (0, 1000),
+    "registry.min_primary": (0, 1),
+    "registry.min_coverage": (0, 1),
     "run.keep_days": (0, 1e5),
     "run.keep_reports": (1, 1e6),
 }
@@ -117,16 +151,27 @@ def _refuse_out_of_range(config: Config, place: str) -> None:
         value: Any = config
         for part in name.split("."):
             value = getattr(value, part)
-        if not least <= value <= most:
+        if value is not None and not least <= value <= most:
             raise InputError(f"{place}: {name} = {value}; give a value from {least:g} to {most:g}")
-    if config.evaluation.primary_k not in config.evaluation.ks or min(config.evaluation.ks) < 1:
-        raise InputError(
-            f"{place}: evaluation.primary_k = {config.evaluation.primary_k} is not one of "
-            f"evaluation.ks = {list(config.evaluation.ks)}, or a k is below 1; add it there"
-        )
-    known = {"lambdarank", "binary", "rank_xendcg"}
-    if not config.ranker.objectives or not set(config.ranker.objectives) <= known:
-        raise InputError(f"{place}: ranker.objectives = {list(config.ranker.objectives)}; give some of {sorted(known)}")
+    _refuse_wrong_ks(config.evaluation, place)
+    _refuse_unknown_names("ranker.objectives", config.ranker.objectives, OBJECTIVES, place)
+    _refuse_unknown_names("ranker.drop", config.ranker.drop, {*GROUPS, *FEATURES}, place)
+    if not config.ranker.objectives:
+        raise InputError(f"{place}: ranker.objectives is empty; give some of {', '.join(sorted(OBJECTIVES))}")
+
+
+def _refuse_wrong_ks(options: EvaluationOptions, place: str) -> None:
+    ks = list(options.ks)
+    if options.primary_k not in ks:
+        raise InputError(f"{place}: evaluation.primary_k = {options.primary_k} is not one of evaluation.ks = {ks}")
+    if min(ks) < 1 or len(set(ks)) < len(ks):
+        raise InputError(f"{place}: evaluation.ks = {ks}; give lengths from 1 upwards, each once")
+
+
+def _refuse_unknown_names(name: str, given: Sequence[str], known: Collection[str], place: str) -> None:
+    for one in given:
+        if one not in known:
+            raise InputError(f"{place}: {name} holds {one!r}; known are {', '.join(sorted(known))}")
 
 
 def as_dict(options: Any) -> dict[str, Any]:
@@ -168,7 +213,20 @@ def _refuse_unknown(kind: Any, given: Any, at: tuple[str, ...], place: str) -> N
             close = difflib.get_close_matches(str(key), known, 1, 0.5)
             hint = f"did you mean {'.'.join((*at, close[0]))!r}?" if close else f"known are {', '.join(known)}"
             raise InputError(f"{place}: unknown key {name!r}; {hint}")
+        _refuse_guesses(hints[key], value, name, place)
         _refuse_unknown(hints[key], value, (*at, str(key)), place)
+
+
+def _refuse_guesses(hint: Any, value: Any, name: str, place: str) -> None:
+    """What pydantic would turn into a number or a time without asking: true = 1, 5 = 1970, and no number at all."""
+    kinds = set(get_args(hint)) if get_origin(hint) is UnionType else {hint}
+    numeric = isinstance(value, int | float)
+    if isinstance(value, bool) and kinds & {int, float}:
+        raise InputError(f"{place}: {name} = {value}; give a number")
+    if numeric and datetime in kinds:
+        raise InputError(f"{place}: {name} = {value}; give a date, e.g. 2024-12-01")
+    if numeric and not math.isfinite(value):
+        raise InputError(f"{place}: {name} = {value}; give a finite number, or null where the option allows it")
 
 
 def base_yaml() -> str:

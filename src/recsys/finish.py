@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import resource
 import shutil
 import sys
@@ -14,13 +15,16 @@ from typing import Any
 import polars as pl
 
 from recsys.config import Config, as_dict
+from recsys.errors import InputError
 from recsys.pipeline import NOW, TEST, compare_recipe, read_json, recipe, write_json
 from recsys.registry.figures import save_figures
 from recsys.registry.register import Training, git_commit, quiet, register
 from recsys.registry.report import build_report
-from recsys.stages import seconds
+from recsys.stages import alive, seconds
 
 SHOWN_VERSIONS = ("recsys", "polars", "numpy", "scipy", "implicit", "lightgbm", "scikit-learn", "mlflow", "prefect")
+REPORT = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")  # a report's folder
+UNFINISHED = re.compile(r"\.(?:latest|\d{8}T\d{6}-[0-9a-f]{6}(?:\.old)?)\.(\d+)")  # of the process of that number
 
 
 @dataclass(frozen=True)
@@ -49,20 +53,36 @@ def write_report(config: Config, finished: Finished, now: datetime, registered: 
     """reports/<time>/ with report.html, figures and all their data; reports/latest points to it."""
     reports = Path(config.run.reports)
     folder = reports / f"{now:%Y%m%dT%H%M%S}-{finished.packaged.name[:6]}"
-    fresh = reports / f".{folder.name}.{os.getpid()}"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    fresh = _hidden(folder)
+    _sweep_reports(reports)
+    try:
+        fresh.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"cannot write to run.reports {reports}: {error.strerror}; free it or set another") from None
+    try:
+        _fill(fresh, config, finished, now, registered)
+        if folder.exists():  # the same run once more, e.g. retried
+            os.rename(folder, _hidden(folder, ".old"))
+        os.rename(fresh, folder)
+    finally:
+        for left in (fresh, _hidden(folder, ".old")):
+            shutil.rmtree(left, ignore_errors=True)
+    _point(reports / "latest", folder.name)
+    _forget(reports, config.run.keep_reports)
+    return folder
+
+
+def _fill(fresh: Path, config: Config, finished: Finished, now: datetime, registered: dict[str, Any] | None) -> None:
     for name in ("metrics.json", "coverage.json", "importances.json", "examples.json", "per_query.parquet"):
         shutil.copyfile(finished.evaluated / name, fresh / name)
     shutil.copyfile(finished.ingested / "ingest.json", fresh / "ingest.json")
     write_json(fresh / "run.json", run_facts(config, finished, now, registered))
     build_report(fresh, fresh / "report.html")
     save_figures(fresh, fresh / "figures")
-    shutil.rmtree(folder, ignore_errors=True)
-    os.rename(fresh, folder)
-    _point(reports / "latest", folder.name)
-    _forget(reports, config.run.keep_reports)
-    return folder
+
+
+def _hidden(folder: Path, mark: str = "") -> Path:
+    return folder.with_name(f".{folder.name}{mark}.{os.getpid()}")
 
 
 def _point(link: Path, target: str) -> None:
@@ -74,9 +94,18 @@ def _point(link: Path, target: str) -> None:
 
 
 def _forget(reports: Path, keep: int) -> None:
-    old = sorted(p for p in reports.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith("."))
+    """Remove all but the latest reports; folders of other names are not ours."""
+    old = sorted(folder for folder in reports.iterdir() if REPORT.fullmatch(folder.name))
     for folder in old[:-keep]:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep_reports(reports: Path) -> None:
+    """Remove what killed runs left half-written."""
+    for left in reports.glob(".*"):
+        owner = UNFINISHED.fullmatch(left.name)
+        if owner and not alive(int(owner[1])):
+            left.unlink() if left.is_symlink() else shutil.rmtree(left, ignore_errors=True)
 
 
 def run_facts(config: Config, finished: Finished, now: datetime, registered: dict[str, Any] | None) -> dict[str, Any]:

@@ -8,22 +8,29 @@ run sweeps away.
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from recsys.errors import InputError
 
 DAY = 86_400
+LIBRARIES = ("polars", "numpy", "scipy", "scikit-learn", "implicit", "lightgbm", "sparse-dot-topn")
+FINISHED = re.compile(r"[0-9a-f]{20}")  # name of a stage's directory
+UNFINISHED = re.compile(r"\.[0-9a-f]{20}\.(\d+)")  # being built or removed by the process of that number
 
 
 @cache
 def code_digest() -> str:
-    """Digest of the package's own source: other code, other stages."""
+    """Digest of the package's own source and of the libraries that compute: other code, other stages."""
     digest = hashlib.blake2b(digest_size=8)
+    digest.update(" ".join(version(name) for name in LIBRARIES).encode())
     root = Path(__file__).parent
     for file in sorted(root.rglob("*.py")):
         digest.update(file.relative_to(root).as_posix().encode())
@@ -40,7 +47,8 @@ def stage(store: Path, name: str, depends: Any, build: Callable[[Path], None]) -
     key = hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
     done = store / name / key
     if done.is_dir():
-        os.utime(done)
+        with suppress(OSError):  # a store that may only be read still serves what is finished
+            os.utime(done)
         return done
     fresh = _fresh_directory(store / name, key)
     started = time.monotonic()
@@ -79,25 +87,42 @@ def _fresh_directory(parent: Path, key: str) -> Path:
 
 
 def sweep(store: Path, keep_days: float, now: float) -> list[Path]:
-    """Remove half-built folders of dead processes and stages unused for `keep_days`; returns what went."""
+    """Remove half-built folders of dead processes and stages unused for `keep_days`; returns what went.
+
+    Only folders named as `stage` names them are touched, whatever else lies in the store.
+    """
     gone = []
-    for folder in store.glob("*/*") if store.is_dir() else ():
-        if folder.name.startswith("."):
-            stale = not _alive(folder.name.rsplit(".", 1)[-1])
-        else:
-            stale = now - folder.stat().st_mtime > keep_days * DAY
-        if stale:
+    for folder in sorted(store.glob("*/*")):
+        owner, days = UNFINISHED.fullmatch(folder.name), _days_unused(folder, now)
+        if owner and (not alive(int(owner[1])) or days > max(keep_days, 1)):  # process numbers are used again
             shutil.rmtree(folder, ignore_errors=True)
+            gone.append(folder)
+        elif FINISHED.fullmatch(folder.name) and days > keep_days:
+            _remove(folder)
             gone.append(folder)
     return gone
 
 
-def _alive(pid: str) -> bool:
-    if not pid.isdigit():
-        return False
+def _days_unused(folder: Path, now: float) -> float:
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+        return (now - folder.stat().st_mtime) / DAY
+    except FileNotFoundError:  # another process was quicker
+        return 0.0
+
+
+def _remove(done: Path) -> None:
+    """Take a finished stage out of sight in one step, then delete it: no one finds half of it."""
+    doomed = done.with_name(f".{done.name}.{os.getpid()}")
+    with suppress(OSError):  # another process was quicker
+        os.rename(done, doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of that number runs."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from recsys.data.histories import Csr, Histories, IdMap, ItemFacts, TrainData, empty_histories
+from recsys.data.histories import Csr, Histories, IdMap, ItemFacts, TrainData, no_carts
 from recsys.errors import InputError
 
 DAY = 86_400_000_000  # microseconds
@@ -54,7 +54,8 @@ def lines_before(orders: pl.DataFrame, at: datetime | pl.DataFrame, max_age_days
 
 def known_items(lines: pl.DataFrame, min_item_orders: int) -> IdMap:
     """Items with at least `min_item_orders` lines (one line per order)."""
-    return IdMap.of(lines.group_by("item_id").len().filter(pl.col("len") >= min_item_orders)["item_id"].to_list())
+    counts = lines["item_id"].value_counts()
+    return IdMap.of(counts.filter(pl.col("count") >= min_item_orders)["item_id"].to_list())
 
 
 def train_data(
@@ -113,33 +114,32 @@ def _damped(how: str) -> pl.Expr:
 
 def _orders_matrix(coded: pl.DataFrame, n_items: int) -> tuple[Csr, np.ndarray]:
     """Orders × items, 0/1, and the age of each order; orders in time order."""
-    row = coded["order_id"].rle_id().to_numpy().astype(np.int64)  # lines are sorted by time and order
+    row = _order_rows(coded)
     first = np.flatnonzero(np.diff(row, prepend=-1))
     data = np.ones(coded.height, np.float32)
     matrix = sp.csr_matrix((data, (row, coded["item"].to_numpy())), shape=(len(first), n_items))
     return matrix, coded["age"].to_numpy()[first]
 
 
+def _order_rows(coded: pl.DataFrame) -> np.ndarray:
+    """Order of each line, counted in time order; lines are sorted by time and order, and an order has one time."""
+    return coded["order_id"].rle_id().to_numpy().astype(np.int64)
+
+
 def _histories(coded: pl.DataFrame, customers: IdMap, n_items: int) -> Histories:
-    lines = (
-        coded.lazy()
-        .filter(pl.col("customer_id").is_not_null())
-        .with_columns(customer=_code("customer_id", customers))
-        .sort("customer", "ordered_at", "order_id", "item")
-        .with_columns(order=pl.struct("customer", "order_id").rle_id().cast(pl.Int64))
-        .with_columns(order=pl.col("order").max().over("customer") - pl.col("order"))
-        .select("customer", "item", "order", "age", "weight")
-        .collect()
-    )
-    counts = np.bincount(lines["customer"].to_numpy(), minlength=len(customers))
-    blank = empty_histories(len(customers), n_items)
+    customer = coded.select(_code("customer_id", customers).fill_null(-1)).to_series().to_numpy()
+    kept = np.argsort(customer, kind="stable")[np.count_nonzero(customer < 0) :]  # time order within a customer
+    customer, row = customer[kept], _order_rows(coded)[kept]
+    order = np.cumsum(np.diff(row, prepend=-1) != 0)
+    ends = np.concatenate([[0], np.cumsum(np.bincount(customer, minlength=len(customers)))])
+    latest = order[ends[1:] - 1]
     return Histories(
-        np.concatenate([[0], np.cumsum(counts)]),
-        lines["item"].to_numpy().astype(np.int32),
-        lines["order"].to_numpy().astype(np.int32),
-        lines["age"].to_numpy(),
-        lines["weight"].to_numpy(),
-        blank.cart,
+        ends,
+        coded["item"].to_numpy()[kept].astype(np.int32),
+        (latest[customer] - order).astype(np.int32),
+        coded["age"].to_numpy()[kept],
+        coded["weight"].to_numpy()[kept],
+        no_carts(len(customers), n_items),
         np.arange(len(customers)),
     )
 

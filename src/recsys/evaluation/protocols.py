@@ -66,7 +66,7 @@ def contender_lists(models: BaseModels, hybrid: Hybrid, tasks: dict[str, Queries
             sources = shared | cart_scores(models, asked)
             for name in SINGLES:
                 scores = single_scores(name, sources, asked.has_cart)
-                out |= _segments((name, task), _single_lists(scores, asked, k))
+                out |= _segments((name, task), single_lists(scores, asked, k))
             out |= _segments((HYBRID, task), _hybrid_lists(models, hybrid, asked, sources, k, per_source))
         return out
 
@@ -83,7 +83,7 @@ def owned_items(queries: Histories) -> Csr:
     return queries.last_age
 
 
-def _single_lists(scores: Floats, queries: Histories, k: int) -> dict[str, Ints]:
+def single_lists(scores: Floats, queries: Histories, k: int) -> dict[str, Ints]:
     """Lists per segment; that of all items is merged from the other two, so the scores are searched once."""
     n = len(queries)
     visible = queries.cart.toarray() > 0

@@ -5,7 +5,7 @@ factors of the fit are not used, since they differ from the fold-in.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 
@@ -15,11 +15,12 @@ from .base import unknown_rows
 
 @dataclass(kw_only=True)
 class Als:
-    """Confidence 1 + alpha * log(1 + count); the open cart counts as one more purchase."""
+    """Confidence 1 + alpha * damped count; the open cart counts as one more purchase."""
 
     factors: int = 64
     regularization: float = 20.0
     alpha: float = 10.0
+    damping: Literal["log", "none"] = "log"  # log: log(1 + count)
     iterations: int = 12
     seed: int = 0
 
@@ -42,7 +43,8 @@ class Als:
 
     def _confidence(self, counts: Csr) -> Csr:
         out = counts.copy()
-        out.data = 1 + np.float32(self.alpha) * np.log1p(out.data)
+        damped = np.log1p(out.data) if self.damping == "log" else out.data
+        out.data = 1 + np.float32(self.alpha) * damped
         return out
 
     def fold_in(self, queries: Histories) -> Floats:

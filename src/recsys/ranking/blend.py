@@ -19,9 +19,14 @@ T = TypeVar("T")
 
 
 def by_block(n: int, work: Callable[[np.ndarray], T], workers: int = 2, size: int = BLOCK) -> list[T]:
-    """`work(row numbers)` for 0…n-1 in runs of `size`, results in order; NumPy and LightGBM let threads run."""
+    """`work(row numbers)` for 0…n-1 in runs of `size`, results in order; NumPy and SciPy let threads run.
+
+    BLAS gets one thread meanwhile: its own threads would wait for ours, and spin.
+    """
+    from threadpoolctl import threadpool_limits  # not part of serving
+
     runs: Iterator[np.ndarray] = (np.arange(at, min(at + size, n)) for at in range(0, n, size))
-    with ThreadPoolExecutor(workers) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
         return list(pool.map(work, runs))
 
 
