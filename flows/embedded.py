@@ -15,7 +15,7 @@ from recsys.pipeline import read_json
 from recsys.progress import progress_bar
 from recsys.registry.terminal import closing_table, console
 
-MARK = "RECSYS_EMBEDDED"  # environment variable that the embedded server inherits: working directory and owner
+MARK = "RECSYS_EMBEDDED"  # environment variable that the embedded server inherits: directory|owner|owner's start
 
 
 def worth_a_retry(_task: Any, _run: Any, state: Any) -> bool:
@@ -37,7 +37,7 @@ def run_embedded(flow: Callable[..., dict[str, Any]], about: str) -> None:
     arguments.add_argument("--debug", action="store_true", help="show tracebacks")
     given = arguments.parse_args()
     end_orphaned_servers()
-    os.environ[MARK] = f"{os.getcwd()}|{os.getpid()}"
+    os.environ[MARK] = f"{os.getcwd()}|{os.getpid()}|{started(os.getpid())}"
     if not given.debug:
         quiet_errors()
     try:
@@ -47,7 +47,7 @@ def run_embedded(flow: Callable[..., dict[str, Any]], about: str) -> None:
     except InputError as error:
         if given.debug:
             raise
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {' '.join(str(error).split())}")
     metrics = read_json(Path(done["report"]) / "metrics.json")
     report = Path(done["report"]).parent / "latest" / "report.html"
     model = f"{done['uri']} (version {done['version']}: {done['reason']})"
@@ -82,6 +82,15 @@ def end_orphaned_servers() -> list[int]:
 
 
 def _orphaned(mark: str, process: int) -> bool:
-    folder, _, owner = mark.rpartition("|")
-    alive = Path(f"/proc/{owner}").exists()
-    return folder == os.getcwd() and not alive and process != os.getpid()
+    folder, owner, start = (mark.rsplit("|", 2) + ["", ""])[:3]
+    ours = folder == os.getcwd() and owner.isdigit() and process != os.getpid()
+    return ours and started(int(owner)) != start
+
+
+def started(process: int) -> str:
+    """When a process started, in clock ticks since boot: tells it from a later one of its number; "" if none runs."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]

@@ -1,17 +1,22 @@
 """One small shop, and everything that is fitted on it, made once for all tests."""
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from recsys import schemas
+from recsys import schemas, training
+from recsys.config import Config, read_config
 from recsys.data.histories import Histories, TrainData, carts
 from recsys.data.interactions import InteractionOptions, lines_before, train_data
 from recsys.data.splits import Moment, Queries, SplitOptions, any_depth, ask, asked_orders, both_tasks, moments, nothing
-from recsys.data.synthetic import SyntheticOptions, synthetic_shop
+from recsys.data.synthetic import SyntheticOptions, SyntheticShop, synthetic_shop
 from recsys.models.als import Als
 from recsys.models.user_knn import UserKnn
 from recsys.ranking.base_models import BaseModels, ModelOptions
@@ -37,6 +42,14 @@ ORDERS = {
     "returned_quantity": pl.Float64,
 }
 KEY = ["ordered_at", "order_id", "item_id"]
+NOW = datetime(2024, 9, 1, tzinfo=UTC)  # of whole trainings; the shop's last order is of July
+SMALL: dict[str, Any] = {  # a training of seconds
+    "title": "a small shop",
+    "split": {"train_moments": 2},
+    "models": {"als": {"factors": 8, "iterations": 3}, "user_knn": {"k": 20}, "content": {"max_features": 500}},
+    "ranker": {"trees": 15, "leaves": 7, "min_leaf": 20, "per_source": 30, "threads": 1, "negatives": 0.3},
+    "evaluation": {"resamples": 100, "examples": 2},
+}
 
 
 @dataclass(frozen=True)
@@ -62,10 +75,69 @@ class Fitted:
     recommender: Recommender
 
 
+@dataclass(frozen=True)
+class Trained:
+    """One whole training on the small shop, registered in a store of its own."""
+
+    config: Config
+    report: Path
+    registered: dict[str, Any]
+
+
 @pytest.fixture(scope="session")
-def small_shop() -> Shop:
-    """120 customers, 240 items, 200 days."""
-    made = synthetic_shop(SyntheticOptions(customers=120, items=240, orders_per_customer=15, days=200))
+def made_shop() -> SyntheticShop:
+    """120 customers, 240 items, 200 days, as exported: guests and returns as rows."""
+    return synthetic_shop(SyntheticOptions(customers=120, items=240, orders_per_customer=15, days=200))
+
+
+@pytest.fixture(scope="session")
+def shop_files(made_shop, tmp_path_factory) -> Path:
+    """Folder with orders.parquet and catalog.parquet."""
+    folder = tmp_path_factory.mktemp("shop")
+    made_shop.orders.write_parquet(folder / "orders.parquet")
+    made_shop.catalog.write_parquet(folder / "catalog.parquet")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_options(shop_files) -> Callable[..., dict[str, Any]]:
+    """Makes the options of a training that keeps everything below `home`; `changes` are {"section.key": value}."""
+
+    def make(home: Path, changes: dict[str, Any] | None = None) -> dict[str, Any]:
+        out = copy.deepcopy(SMALL) | {
+            "data": {"orders": {"path": f"{shop_files}/orders.parquet"},
+                     "catalog": {"path": f"{shop_files}/catalog.parquet"}},
+            "registry": {"tracking_uri": f"sqlite:///{home}/mlflow.db", "artifacts": f"{home}/artifacts"},
+            "run": {"store": f"{home}/store", "reports": f"{home}/reports"},
+        }  # fmt: skip
+        for name, value in (changes or {}).items():
+            *sections, key = name.split(".")
+            at = out
+            for section in sections:
+                at = at.setdefault(section, {})
+            at[key] = value
+        return out
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_config(small_options) -> Callable[..., Config]:
+    """`small_options` as a Config."""
+    return lambda home, changes=None: read_config(small_options(home, changes))
+
+
+@pytest.fixture(scope="session")
+def trained(small_config, tmp_path_factory) -> Trained:
+    """The small shop trained and registered."""
+    config = small_config(tmp_path_factory.mktemp("trained"))
+    return Trained(config, *training.train(config, NOW))
+
+
+@pytest.fixture(scope="session")
+def small_shop(made_shop) -> Shop:
+    """The same shop, its orders checked."""
+    made = made_shop
     bought = made.orders.filter(pl.col("quantity") > 0).with_columns(
         pl.col("ordered_at").dt.replace_time_zone("UTC"), pl.col("quantity").cast(pl.Float64)
     )

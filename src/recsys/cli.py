@@ -20,7 +20,7 @@ class Front(click.Group):
         except InputError as error:
             if ctx.params.get("debug"):
                 raise
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {' '.join(str(error).split())}", err=True)
             sys.exit(1)
 
 
@@ -33,10 +33,15 @@ def main(debug: bool) -> None:
 
 
 def with_config(command: Callable[..., None]) -> Callable[..., None]:
-    """The options --config and --set."""
+    """The options --config, --set and --debug, which may stand before the command too."""
     add_settings = click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Change a value.")
     add_file = click.option("--config", default="configs/complete_journey.yaml", show_default=True, help="YAML file.")
-    return add_file(add_settings(command))
+    add_debug = click.option("--debug", is_flag=True, expose_value=False, callback=_debug, help="Show tracebacks.")
+    return add_file(add_settings(add_debug(command)))
+
+
+def _debug(ctx: click.Context, _option: click.Parameter, given: bool) -> None:
+    ctx.find_root().params["debug"] |= given
 
 
 def _load(config: str, settings: tuple[str, ...]) -> Any:

@@ -144,7 +144,17 @@ def _data_digest(finished: Finished) -> str:
 
 def register_model(config: Config, finished: Finished, report: Path) -> dict[str, Any]:
     """Log the training to MLflow and register the deployed fit; returns name, version, alias, uri, reason."""
-    training = Training(
+    with quiet():
+        return register(
+            handed_over(config, finished, report),
+            config.registry,
+            lambda old: compare_recipe(config, finished.ingested, finished.evaluated, old),
+        )
+
+
+def handed_over(config: Config, finished: Finished, report: Path) -> Training:
+    """What the registry needs of a finished training."""
+    return Training(
         name=config.title,
         recommender=finished.packaged / "recommender",
         report=report,
@@ -158,10 +168,6 @@ def register_model(config: Config, finished: Finished, report: Path) -> dict[str
         known_items=len(read_json(finished.matrices / TEST / "data" / "items.json")),
         example=_example(finished.matrices),
     )
-    with quiet():
-        return register(
-            training, config.registry, lambda old: compare_recipe(config, finished.ingested, finished.evaluated, old)
-        )
 
 
 def _example(matrices: Path) -> tuple[str, list[str]]:

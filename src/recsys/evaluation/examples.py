@@ -38,6 +38,7 @@ def _example(judged: Recommender, task: str, queries: Queries, asked: pl.DataFra
         "history": [{"item_id": ids[i], "name": names[i], "times": times} for i, times in often],
         "cart": [{"item_id": ids[i], "name": names[i]} for i in cart],
         "bought": sorted(bought),
+        "names": {item: names[judged.items.positions([item])[0]] for item in sorted(bought)},
         "items": [
             {"rank": at + 1, "item_id": item, "name": names[judged.items.positions([item])[0]], "score": score,
              "probability": None, "reason": reason, "hit": item in bought,

@@ -92,9 +92,9 @@ def _bounds(row: Row) -> tuple[float, float]:
 
 
 def paired_rows(run: RunFiles) -> list[Row]:
-    """Comparisons with the best single model of each task, at the primary metric and k, that have a ratio."""
+    """Comparisons with the best single model of each task and segment, at the primary metric and k, with a ratio."""
     rows = select(run.metrics["paired"], metric=run.primary["metric"], k=run.primary["k"])
-    return [r for r in rows if r["baseline"] == run.baseline(r["task"]) and number(r.get("ratio")) is not None]
+    return [r for r in rows if number(r.get("ratio")) is not None]
 
 
 def forest(run: RunFiles, width: float) -> Figure:
@@ -109,9 +109,9 @@ def forest(run: RunFiles, width: float) -> Figure:
         chosen = select(rows, task=task)
         ordered = [r for s in segments_of(chosen) for r in select(chosen, segment=s)]
         _forest_panel(ax, ordered, style, limits)
-        names = [f"{style[r['contender']].label}{comma}{segment_name(r['segment'])}" for r in ordered]
+        names = [f"{segment_name(r['segment'])}{comma}against {label(str(r['baseline']))}" for r in ordered]
         ax.set_yticks(range(len(ordered)), names)
-        ax.set_title(f"{task_name(task)}, against {label(str(run.baseline(task)))}")
+        ax.set_title(task_name(task))
     axes[-1].set_xlabel(f"times the {metric_name(run.primary['metric'], run.primary['k'])} of the best single model")
     return figure
 

@@ -19,6 +19,8 @@ from recsys.errors import InputError
 from recsys.registry import promotion, served, tracking
 from recsys.registry.options import RegistryOptions
 
+SETTLED = "settled"  # tag of a version whose alias was moved
+
 
 @dataclass(frozen=True)
 class Training:
@@ -56,21 +58,41 @@ def register(
     found = _version_of(client, options.model_name, training.key)
     if found is None:
         found = _log_training(client, training, options)
-    if "decision" not in found.tags:
-        decision = _decide(client, training, options, compare)
-        client.log_text(found.run_id, decision.markdown(), "decision.md")
-        promotion.set_alias(client, options.model_name, decision.alias, found.version)
-        client.set_model_version_tag(options.model_name, found.version, "decision", decision.reason)
-        client.set_model_version_tag(options.model_name, found.version, "alias", decision.alias)
+    if SETTLED not in found.tags:
+        _settle(client, found, training, options, compare)
         found = client.get_model_version(options.model_name, found.version)
+    alias = next(iter(found.aliases), "")  # a version that came after it may have taken its alias
     return {
         "name": options.model_name,
         "version": found.version,
-        "alias": found.tags["alias"],
+        "alias": alias,
         "reason": found.tags["decision"],
-        "uri": f"models:/{options.model_name}@{found.tags['alias']}",
+        "uri": f"models:/{options.model_name}" + (f"@{alias}" if alias else f"/{found.version}"),
         "run_id": found.run_id,
     }
+
+
+def _settle(
+    client: MlflowClient,
+    found: Any,
+    training: Training,
+    options: RegistryOptions,
+    compare: Callable[[dict[str, Any]], tuple[float, float]],
+) -> None:
+    """Decide, write the decision down, then move the alias; a run killed in between carries the decision out."""
+
+    def tag(key: str, value: str) -> None:
+        client.set_model_version_tag(options.model_name, found.version, key, value)
+
+    alias = found.tags.get("alias")
+    if alias is None:
+        decision = _decide(client, training, options, compare)
+        alias = decision.alias
+        client.log_text(found.run_id, decision.markdown(), "decision.md")
+        tag("decision", decision.reason)
+        tag("alias", alias)
+    promotion.set_alias(client, options.model_name, alias, found.version)
+    tag(SETTLED, "yes")
 
 
 def _version_of(client: MlflowClient, name: str, key: str) -> Any | None:
@@ -150,9 +172,20 @@ def _decide(
     standing = promotion.champion(client, options.model_name)
     if standing is None:
         return promotion.decide(checks, None, lambda: (1.0, 1.0))
-    old = mlflow.artifacts.load_dict(f"runs:/{standing.run_id}/recipe.json")
     same = standing.tags.get("recipe") == tracking.digest_of(training.recipe)
-    return promotion.decide(checks, same, lambda: compare(old))
+    try:
+        return promotion.decide(checks, same, lambda: compare(_recipe_of(standing)))
+    except InputError as error:  # a champion of other code, or registered by hand, must not stop the training
+        reason = f"the champion's recipe cannot be refit: {error}; compare by hand, then move the alias"
+        return promotion.Decision(False, reason, checks)
+
+
+def _recipe_of(version: Any) -> dict[str, Any]:
+    try:
+        recipe: dict[str, Any] = mlflow.artifacts.load_dict(f"runs:/{version.run_id}/recipe.json")
+    except mlflow.exceptions.MlflowException as error:
+        raise InputError(f"version {version.version} has no recipe.json ({error.message})") from None
+    return recipe
 
 
 @contextmanager
@@ -175,7 +208,10 @@ def git_commit() -> str:
     """Commit of the working directory, '+' where it has changes, '' outside a repository."""
 
     def git(*words: str) -> str:
-        found = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+        try:
+            found = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+        except FileNotFoundError:  # git is not installed
+            return ""
         return found.stdout.strip() if found.returncode == 0 else ""
 
     commit = git("rev-parse", "--short=12", "HEAD")

@@ -249,6 +249,7 @@ def _example(example: Row) -> dict[str, Any]:
     known = [*example["history"], *example["cart"], *items]
     names = {str(row["item_id"]): str(row["name"] or row["item_id"]) for row in known}
     listed = {str(row["item_id"]) for row in items}
+    names |= {str(item): str(name) for item, name in example.get("names", {}).items()}
     bought = [{"name": names.get(str(i), str(i)), "hit": str(i) in listed} for i in example["bought"]]
     likely = any(number(row.get("probability")) is not None for row in items)
     return {**example, "bought": bought, "hits": sum(b["hit"] for b in bought), "likely": likely}

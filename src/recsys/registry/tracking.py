@@ -41,18 +41,37 @@ def connect(options: RegistryOptions) -> MlflowClient:
 
 
 def _create_database(uri: str) -> None:
+    """Make the store or bring an older one up to date, once for each version of MLflow, under a lock."""
     file = Path(uri.removeprefix("sqlite:///"))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{file}.lock"):
-        ready = Path(f"{file}.ready")
-        if file.exists() and ready.exists():
-            return
-        made = subprocess.run(
-            [sys.executable, "-m", "mlflow", "db", "upgrade", uri], capture_output=True, text=True, check=False
-        )
-        if made.returncode:
-            raise InputError(f"MLflow cannot make the store {uri}: {made.stderr.strip()[-500:]}")
-        ready.touch()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{file}.lock"):
+            ready = Path(f"{file}.ready")
+            if file.exists() and ready.exists() and ready.read_text() == mlflow.__version__:
+                return
+            _upgrade(file) if file.exists() else _create(file)
+            ready.write_text(mlflow.__version__)
+    except OSError as error:
+        raise InputError(
+            f"cannot write to registry.tracking_uri {uri}: {error.strerror}; free it or set another"
+        ) from None
+
+
+def _create(file: Path) -> None:
+    """A fresh store under its name at once: a killed run leaves none that is half made."""
+    for left in file.parent.glob(f"{file.name}.fresh-*"):
+        left.unlink(missing_ok=True)
+    fresh = file.with_name(f"{file.name}.fresh-{os.getpid()}")
+    _upgrade(fresh)
+    os.replace(fresh, file)
+
+
+def _upgrade(file: Path) -> None:
+    words = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{file}"]
+    made = subprocess.run(words, capture_output=True, text=True, check=False)
+    if made.returncode:
+        said = " ".join(made.stderr.split())[-500:]
+        raise InputError(f"MLflow {mlflow.__version__} cannot use the store sqlite:///{file}: {said}; name another")
 
 
 def _create_experiment(client: MlflowClient, options: RegistryOptions) -> None:
