@@ -27,6 +27,7 @@ def main() -> None:
             "PREFECT_HOME": f"{folder}/.prefect",
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
             "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PYTHONPATH": str(root),
         }
         started = time.monotonic()

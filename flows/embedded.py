@@ -82,7 +82,7 @@ def end_orphaned_servers() -> list[int]:
 
 
 def _orphaned(mark: str, process: int) -> bool:
-    folder, owner, start = (mark.rsplit("|", 2) + ["", ""])[:3]
+    folder, owner, start = [*mark.rsplit("|", 2), "", ""][:3]
     ours = folder == os.getcwd() and owner.isdigit() and process != os.getpid()
     return ours and started(int(owner)) != start
 

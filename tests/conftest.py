@@ -52,6 +52,16 @@ SMALL: dict[str, Any] = {  # a training of seconds
 }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Warnings are errors, but for what MLflow 3.17 says of its own code and what Prefect leaves to the collector."""
+    for line in (
+        "ignore:.*Any type hint is inferred as AnyType:UserWarning",  # MLflow, when imported
+        "ignore:Operation with range is deprecated:DeprecationWarning",  # MLflow with pandas 3
+        "ignore:unclosed <socket:ResourceWarning",  # Prefect's connections to its server on loopback
+    ):
+        config.addinivalue_line("filterwarnings", line)
+
+
 @dataclass(frozen=True)
 class Shop:
     """Orders with guests and returns, and the matrices of the test moment."""

@@ -26,7 +26,7 @@ class Front(click.Group):
 
 @click.group(cls=Front)
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.version_option(package_name="recsys")
+@click.version_option(package_name="recsys", prog_name="recsys")
 def main(debug: bool) -> None:
     """Cross-sell and up-sell recommendations from a shop's order history."""
     del debug  # read by Front

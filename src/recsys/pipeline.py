@@ -24,6 +24,7 @@ from recsys.data.interactions import lines_before, train_data
 from recsys.data.splits import Moment, any_depth, ask, asked_orders, both_tasks, moments, nothing
 from recsys.data.store import load_train_data, save_train_data
 from recsys.data.sufficiency import Check, judge, require_sufficient
+from recsys.errors import InputError
 from recsys.evaluation.examples import examples
 from recsys.evaluation.protocols import (
     HYBRID,
@@ -47,17 +48,32 @@ TEST, NOW = "test", "now"
 
 
 def ingest_orders(config: Config, now: datetime) -> Path:
-    """Checked orders and catalog, rejected rows, counts and the sufficiency verdict."""
-    depends = {"data": as_dict(config.data), "source": source_digest(config.data), "day": f"{now:%Y-%m-%d}"}
-    return stage(store(config), "ingest", depends, lambda out: _ingest(config, now, out))
+    """Checked orders and catalog, rejected rows, counts and the sufficiency verdict.
+
+    Yesterday's result is kept for the same source, unless rows lay in its future: they may be past by now.
+    """
+    depends = {"data": as_dict(config.data), "source": source_digest(config.data)}
+    done = stage(store(config), "ingest", depends, lambda out: _ingest(config, now, out))
+    facts = read_json(done / "ingest.json")
+    if facts["day"] == f"{now:%Y-%m-%d}" or not any(r["rule"] == "future_time" for r in facts["rules"]):
+        return done
+    return stage(store(config), "ingest", {**depends, "day": f"{now:%Y-%m-%d}"}, lambda out: _ingest(config, now, out))
 
 
 def _ingest(config: Config, now: datetime, out: Path) -> None:
     checked = ingest(config.data, now)
     checks = checked.sufficiency(config.data.sufficiency)
-    require_sufficient(checks)
+    facts = {**intake(checked, checks), "day": f"{now:%Y-%m-%d}"}
+    try:
+        require_sufficient(checks)
+    except InputError as error:
+        kept = store(config) / "refused" / "rejected.parquet"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        checked.rejected.write_parquet(kept)
+        rules = ", ".join(f"{r['rows']:,} {r['rule']}" for r in facts["rules"]) or "none"
+        raise InputError(f"{error} Rows refused by rule: {rules}; they lie in {kept}.") from None
     write_checked(checked, out / "checked")
-    write_json(out / "ingest.json", intake(checked, checks))
+    write_json(out / "ingest.json", facts)
 
 
 def intake(checked: Checked, checks: list[Check]) -> dict[str, Any]:
@@ -72,7 +88,10 @@ def intake(checked: Checked, checks: list[Check]) -> dict[str, Any]:
         "last": facts["last_order"],
         "customers": checked.orders["customer_id"].drop_nulls().n_unique(),
         "orders": checked.orders["order_id"].n_unique(),
-        "rules": refused.filter(pl.col("rows") > 0).select("rule", "rows").to_dicts(),
+        "rules": refused.filter(pl.col("rows") > 0)
+        .sort("rows", "rule", descending=[True, False])
+        .select("rule", "rows")
+        .to_dicts(),
         "checks": [asdict(check) for check in checks],
     }
 
@@ -90,6 +109,11 @@ def _build_matrices(config: Config, ingested: Path, out: Path) -> None:
     for at, moment in enumerate(train):
         n = _save_moment(config, checked.orders, checked.catalog, moment, out / f"train-{at}")
         names += [f"train-{at}"] if n else []
+    if not names:
+        raise InputError(
+            f"none of the {len(train)} training moments (split.train_moments) is followed by an order of two known "
+            "items of a known customer; export a longer period, or lower interactions.min_item_orders"
+        )
     n_test = _save_moment(config, checked.orders, checked.catalog, test, out / TEST)
     require_sufficient(
         judge(checked.orders, read=checked.read, rejected=checked.count("rejected"), queries=n_test,

@@ -66,7 +66,7 @@ def test_each_planted_row_breaks_its_rule_and_no_other() -> None:
         broken = [name for name, breaks in BREAKS.items() if breaks(rows[row])]
         assert broken == ([rule] if rule in BREAKS else []), (kind, rows[row])
         assert rows[row][column] == value
-    assert set(BREAKS) | {"duplicate"} == set(PLANTED["rule"].drop_nulls())
+    assert set(BREAKS) | {"repeated_line"} == set(PLANTED["rule"].drop_nulls())
 
 
 def test_clean_rows_stay_as_they_were() -> None:

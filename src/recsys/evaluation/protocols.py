@@ -4,6 +4,7 @@ Segments: all; repeat = list and relevant items restricted to what the customer 
 new = both restricted to what the customer never bought. Queries without a relevant item are left out.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -214,22 +215,20 @@ def best_single(rows: list[dict[str, Any]], task: str, segment: str, metric: str
 def paired_records(table: PerQuery, rows: list[dict[str, Any]], options: EvaluationOptions) -> list[dict[str, Any]]:
     """The hybrid against the best single model of each task, segment, metric and k, on the same resamples."""
     out = []
+    wanted = list(itertools.product(SEGMENTS, ("recall", "ndcg", "hit_rate"), options.ks))
     for task in table.values:
-        for segment in SEGMENTS:
-            for metric in ("recall", "ndcg", "hit_rate"):
-                for k in options.ks:
-                    baseline = best_single(rows, task, segment, metric, k)
-                    a, b = (table.of(c, task, segment, metric, k)[:, None] for c in (HYBRID, baseline))
-                    given = (options.resamples, options.level, options.seed)
-                    gap, ratio = paired_difference(a, b, *given), paired_ratio(a, b, *given)
-                    out.append(
-                        {"contender": HYBRID, "baseline": baseline, "task": task, "segment": segment,
-                         "metric": metric, "k": k,
-                         "difference": number(gap.mean[0]), "low": number(gap.low[0]), "high": number(gap.high[0]),
-                         "ratio": number(ratio.ratio[0]), "ratio_low": number(ratio.low[0]),
-                         "ratio_high": number(ratio.high[0]),
-                         "p": number(gap.p[0]), "n": int(gap.n[0])}
-                    )  # fmt: skip
+        baselines = [best_single(rows, task, *what) for what in wanted]
+        ours = np.stack([table.of(HYBRID, task, *what) for what in wanted], axis=1)
+        theirs = np.stack([table.of(b, task, *what) for b, what in zip(baselines, wanted, strict=True)], axis=1)
+        given = (options.resamples, options.level, options.seed)
+        gap, ratio = paired_difference(ours, theirs, *given), paired_ratio(ours, theirs, *given)
+        for at, (baseline, (segment, metric, k)) in enumerate(zip(baselines, wanted, strict=True)):
+            out.append(
+                {"contender": HYBRID, "baseline": baseline, "task": task, "segment": segment, "metric": metric, "k": k,
+                 "difference": number(gap.mean[at]), "low": number(gap.low[at]), "high": number(gap.high[at]),
+                 "ratio": number(ratio.ratio[at]), "ratio_low": number(ratio.low[at]),
+                 "ratio_high": number(ratio.high[at]), "p": number(gap.p[at]), "n": int(gap.n[at])}
+            )  # fmt: skip
     return out
 
 

@@ -15,7 +15,7 @@ from .features import FEATURES, GROUPS
 class HybridOptions:
     """How candidates are found and the ranker is trained."""
 
-    per_source: int = 100  # candidates from each source
+    per_source: int = 70  # candidates from each source
     negatives: float = 0.02  # share of the candidates that were not bought, kept for training
     trees: int = 100
     leaves: int = 31

@@ -64,7 +64,7 @@ def register(
     alias = next(iter(found.aliases), "")  # a version that came after it may have taken its alias
     return {
         "name": options.model_name,
-        "version": found.version,
+        "version": int(found.version),
         "alias": alias,
         "reason": found.tags["decision"],
         "uri": f"models:/{options.model_name}" + (f"@{alias}" if alias else f"/{found.version}"),

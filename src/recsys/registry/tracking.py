@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from recsys.errors import InputError
 from recsys.registry.options import RegistryOptions
 
+MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # opens on the training runs, not on traces
 MAX_PARAM = 500  # characters of one MLflow parameter
 
 
@@ -78,7 +79,7 @@ def _create_experiment(client: MlflowClient, options: RegistryOptions) -> None:
     local = options.tracking_uri.startswith("sqlite:")
     folder = Path(options.artifacts).absolute().as_uri() if local else None
     try:
-        client.create_experiment(options.experiment, artifact_location=folder)
+        client.create_experiment(options.experiment, artifact_location=folder, tags=MODEL_TRAINING)
     except mlflow.exceptions.MlflowException:
         if client.get_experiment_by_name(options.experiment) is None:  # not made by another process meanwhile
             raise

@@ -42,7 +42,7 @@ FAULTS = (
     Fault("future_time", "future_time", "ordered_at", ()),  # FUTURE after the last clean order
     Fault("excluded_item", "excluded_item", "item_id", ("POST", "BANK CHARGES")),
     Fault("not_in_catalog", "not_in_catalog", "item_id", ("X0001", "X0002", "X0003")),
-    Fault("duplicate", "duplicate", "order_id", ()),  # the clean line once more
+    Fault("duplicate", "repeated_line", "order_id", ()),  # the clean line once more
     Fault("guest", None, "customer_id", (None,)),
     Fault("leading_zeros", None, "order_id", ()),  # "0000042"
     Fault("cancelled_purchase", None, "order_id", ()),  # the purchase that a cancellation takes back

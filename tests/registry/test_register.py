@@ -1,0 +1,238 @@
+"""What lies in the registry after a training, who may read it, and which version gets which alias."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+
+from recsys import finish, training
+from recsys.config import as_dict
+from recsys.errors import InputError
+from recsys.registry import promotion, tracking
+from recsys.registry.options import RegistryOptions
+from recsys.registry.register import SETTLED, git_commit, register
+from recsys.registry.served import REQUIREMENTS
+from recsys.registry.tracking import flatten
+
+NOT_THERE = ("recsys", "polars", "implicit", "prefect", "sklearn", "dataframely", "sparse_dot_topn", "flows")
+
+
+@pytest.fixture(scope="module")
+def client(trained):
+    return tracking.connect(trained.config.registry)
+
+
+@pytest.fixture(scope="module")
+def run(client, trained):
+    return client.get_run(trained.registered["run_id"])
+
+
+@pytest.fixture(scope="module")
+def downloaded(trained, client, tmp_path_factory) -> Path:
+    """The champion's files, the way another machine gets them."""
+    assert client is not None
+    folder = tmp_path_factory.mktemp("champion")
+    return Path(mlflow.artifacts.download_artifacts(trained.registered["uri"], dst_path=str(folder)))
+
+
+@pytest.fixture(scope="module")
+def handed_over(trained):
+    """The same training as the registry sees it, to be registered under other names."""
+    now = training.datetime.fromisoformat("2024-09-01T00:00:00+00:00")
+    return finish.handed_over(trained.config, training.judge(trained.config, now), trained.report)
+
+
+def test_the_champion_answers_where_nothing_of_this_repository_is(trained, tmp_path):
+    """By alias, in a process that cannot import the package nor any library of training, and reads no pickle."""
+    code = """
+import json, sys
+sys.modules.update(dict.fromkeys(sys.argv[3].split(",")))
+import mlflow, pandas as pd
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(sys.argv[2])
+customer, items = model.input_example["customer_id"][0], model.input_example["basket"][1]
+asked = pd.DataFrame({
+    "customer_id": [customer, None, customer, None, "nobody"],
+    "basket": [None, items, items, None, ["no such item"]],
+    "options": [None, '{"k": 3}', None, None, None],
+})
+print(json.dumps([[customer, list(items)], model.predict(asked).to_dict("records")]))
+"""
+    config = trained.config.registry
+    done = subprocess.run(
+        [sys.executable, "-c", code, config.tracking_uri, "models:/recsys@champion", ",".join(NOT_THERE)],
+        capture_output=True, text=True, timeout=180, check=False, cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (_, items), answers = json.loads(done.stdout.splitlines()[-1])
+    assert [a["fallback"] for a in answers] == ["personal", "cart", "personal", "popular", "popular"]
+    assert [len(a["item_ids"]) for a in answers] == [10, 3, 10, 10, 10]
+    assert {a["error"] for a in answers} == {""}
+    assert {a["model_version"] for a in answers} == {trained.registered["run_id"]}
+    assert not set(items) & {*answers[1]["item_ids"], *answers[2]["item_ids"]}
+    assert answers[3]["item_ids"] == answers[4]["item_ids"] != answers[0]["item_ids"]
+    assert all(len(a["reasons"]) == len(a["scores"]) == len(a["item_ids"]) for a in answers)
+
+
+def test_no_pickle_is_among_the_files(downloaded):
+    files = [f for f in downloaded.rglob("*") if f.is_file() and f.parent.name != "__pycache__"]  # made by loading
+    assert {f.suffix for f in files} <= {".npy", ".npz", ".json", ".txt", ".py", ".yaml", ".yml", ""}
+    assert {f.name for f in files if not f.suffix} <= {"MLmodel", "registered_model_meta"}
+    assert not [f for f in files if f.read_bytes()[:1] == b"\x80"], "how a pickle begins"
+
+
+def test_the_model_needs_five_libraries_in_exact_versions(downloaded):
+    lines = (downloaded / "requirements.txt").read_text().split()
+    assert lines == [f"{name}=={version(name)}" for name in REQUIREMENTS]
+    assert set(REQUIREMENTS) == {"numpy", "scipy", "lightgbm", "pandas", "mlflow"}
+
+
+def test_the_model_has_a_signature_and_an_example(downloaded):
+    card = yaml.safe_load((downloaded / "MLmodel").read_text())
+    columns = json.loads(card["signature"]["inputs"])
+    assert [(c["name"], c["required"]) for c in columns] == [
+        ("customer_id", False), ("basket", False), ("options", False),
+    ]  # fmt: skip
+    assert len(json.loads(card["signature"]["outputs"])) == 6
+    example = (downloaded / card["saved_input_example_info"]["artifact_path"]).read_text()
+    assert "NaN" not in example
+    assert list(card["flavors"]) == ["python_function"]
+
+
+def test_the_parent_run_holds_params_metrics_data_and_tags(client, run, trained):
+    wanted = {name: str(value)[:500] for name, value in flatten(as_dict(trained.config)).items()}
+    assert run.data.params == wanted | {"version": run.info.run_id}, "MLflow adds what the model is told"
+    assert run.info.status == "FINISHED"
+    found = json.loads((trained.report / "metrics.json").read_text())
+    assert run.data.metrics["primary"] == pytest.approx(found["primary_value"])
+    best = {f"{r['task']}_{r['segment']}_{r['metric']}_at_{r['k']}": r["value"] for r in found["records"]
+            if r["contender"] == found["best"] and r["value"] is not None}  # fmt: skip
+    assert {k: v for k, v in run.data.metrics.items() if k != "primary"} == pytest.approx(best)
+    facts = json.loads((trained.report / "run.json").read_text())
+    assert run.data.tags["data_digest"] == facts["data_digest"]
+    assert run.data.tags["git_commit"] == git_commit()
+    (data,) = run.inputs.dataset_inputs
+    assert data.dataset.digest == facts["data_digest"][:36]
+    held = {a.path for a in client.list_artifacts(run.info.run_id)}
+    assert held >= {"report", "config.json", "recipe.json", "environment.txt", "decision.md"}
+    pages = {a.path for a in client.list_artifacts(run.info.run_id, "report")}
+    assert {"report/report.html", "report/metrics.json", "report/figures"} <= pages
+    packages = mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/environment.txt")
+    assert f"lightgbm=={version('lightgbm')}" in packages
+
+
+def test_every_contender_has_a_child_run(client, run, trained):
+    children = client.search_runs([run.info.experiment_id], f"tags.mlflow.parentRunId = '{run.info.run_id}'")
+    found = json.loads((trained.report / "metrics.json").read_text())["records"]
+    assert {c.info.run_name for c in children} == {r["contender"] for r in found}
+    for child in children:
+        mine = [r for r in found if r["contender"] == child.info.run_name and r["value"] is not None]
+        assert child.data.tags["kind"] == mine[0]["kind"]
+        assert len(child.data.metrics) == len(mine)
+        assert child.data.metrics["cart_new_ndcg_at_5"] == pytest.approx(
+            next(
+                r["value"] for r in mine if (r["task"], r["segment"], r["metric"], r["k"]) == ("cart", "new", "ndcg", 5)
+            )
+        )
+
+
+def test_aliases_follow_the_recipe_rule(client, trained, handed_over):
+    """Five trainings one after the other, in a registered model of their own."""
+    options = replace(trained.config.registry, model_name="rule")
+    asked = []
+
+    def step(key, recipe, compared=None, **changes):
+        def compare(old):
+            asked.append(old)
+            return compared
+
+        new = replace(handed_over, key=key, recipe=recipe)
+        done = register(new, replace(options, **changes), compare)
+        assert done["uri"] == f"models:/rule@{done['alias']}"
+        return done["alias"], promotion.champion(client, "rule").version
+
+    assert step("a", {"r": 1}) == ("champion", 1)
+    assert step("b", {"r": 1}) == ("champion", 2)
+    assert asked == [], "the same recipe is not compared"
+    assert step("c", {"r": 2}, (0.9, 0.8)) == ("challenger", 2)
+    assert step("d", {"r": 3}, (1.1, 1.05)) == ("champion", 4)
+    assert asked == [{"r": 1}, {"r": 1}], "the champion's recipe is what is compared with"
+    assert step("e", {"r": 3}, min_primary=0.99) == ("challenger", 4)
+    assert client.get_model_version_by_alias("rule", "challenger").version == 5
+
+    again = register(replace(handed_over, key="b", recipe={"r": 1}), options, lambda _: (9.0, 9.0))
+    assert (again["version"], again["alias"], again["uri"]) == (2, "", "models:/rule/2"), "it is champion no more"
+    assert promotion.champion(client, "rule").version == 4
+
+
+def test_a_registration_that_was_killed_is_finished_by_the_next_run(client, trained, handed_over):
+    options = replace(trained.config.registry, model_name="killed")
+    mine = replace(handed_over, key="k")
+
+    def untag(*names):
+        for name in names:
+            client.delete_model_version_tag("killed", "1", name)
+        client.delete_registered_model_alias("killed", "champion")
+        assert promotion.champion(client, "killed") is None
+
+    def again():
+        return register(mine, options, lambda _: (0.0, 0.0))
+
+    first = again()
+    untag("decision", "alias", SETTLED)  # before it was decided
+    assert again() == first
+    untag(SETTLED)  # decided, the alias not moved
+    assert again() == first
+    assert promotion.champion(client, "killed").version == first["version"]
+    assert len(client.search_model_versions("name = 'killed'")) == 1
+
+
+def test_a_champion_whose_recipe_cannot_be_refit_stops_no_training(client, trained, handed_over):
+    options = replace(trained.config.registry, model_name="other")
+    first = register(replace(handed_over, key="x", recipe={"r": 1}), options, lambda _: (1.0, 1.0))
+
+    def refuse(old):
+        raise InputError(f"unknown key in {old}")
+
+    done = register(replace(handed_over, key="y", recipe={"r": 2}), options, refuse)
+    assert done["alias"] == "challenger"
+    assert "cannot be refit: unknown key in {'r': 1}; compare by hand" in done["reason"]
+    assert promotion.champion(client, "other").version == first["version"]
+
+
+def test_two_processes_may_make_a_fresh_store_at_once(tmp_path):
+    code = """
+import sys, mlflow
+from recsys.registry.options import RegistryOptions
+from recsys.registry.tracking import connect, training_run
+home = sys.argv[1]
+connect(RegistryOptions(tracking_uri=f"sqlite:///{home}/deep/mlflow.db", artifacts=f"{home}/artifacts"))
+with training_run("one", {"a": "b"}) as run:
+    mlflow.log_metric("x", 1.0)
+print(run)
+"""
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=-1, stderr=-1, text=True) for _ in "ab"
+    ]
+    said = [process.communicate(timeout=180) for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/deep/mlflow.db")
+    (experiment,) = (e for e in client.search_experiments() if e.name == "recsys")
+    assert {r.info.run_id for r in client.search_runs([experiment.experiment_id])} == {out.strip() for out, _ in said}
+    assert not list((tmp_path / "deep").glob("*fresh*"))
+
+
+def test_a_store_that_is_none_is_refused(tmp_path):
+    (tmp_path / "mlflow.db").write_text("this is no database, though long enough to be looked at" * 20)
+    with pytest.raises(InputError, match=r"cannot use the store sqlite:////.*mlflow\.db: .*name another"):
+        tracking.connect(RegistryOptions(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot write to registry\.tracking_uri .*: .*exists"):
+        tracking.connect(RegistryOptions(tracking_uri=f"sqlite:///{tmp_path}/file/mlflow.db"))
