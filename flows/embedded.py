@@ -48,6 +48,7 @@ def run_embedded(flow: Callable[..., dict[str, Any]], about: str) -> None:
         if given.debug:
             raise
         sys.exit(f"error: {' '.join(str(error).split())}")
+    logging.getLogger("prefect").setLevel(logging.WARNING)  # the closing table has the last word
     metrics = read_json(Path(done["report"]) / "metrics.json")
     report = Path(done["report"]).parent / "latest" / "report.html"
     model = f"{done['uri']} (version {done['version']}: {done['reason']})"

@@ -72,15 +72,16 @@ def package_model(options: Options, matrices: str, deployed: str, ranker: str, e
 
 
 @task(**RETRIED)
-def report(options: Options, stages: dict[str, Any], now: str) -> str:
-    with step("report"):
-        return str(finish.write_report(read_config(options), _finished(stages), datetime.fromisoformat(now)))
+def register(options: Options, stages: dict[str, Any]) -> dict[str, Any]:
+    with step("register"):
+        return finish.register_model(read_config(options), _finished(stages))
 
 
 @task(**RETRIED)
-def register(options: Options, stages: dict[str, Any], page: str) -> dict[str, Any]:
-    with step("register"):
-        return finish.register_model(read_config(options), _finished(stages), Path(page))
+def report(options: Options, stages: dict[str, Any], registered: dict[str, Any], now: str) -> str:
+    config, when = read_config(options), datetime.fromisoformat(now)
+    with step("report"):
+        return str(finish.write_report(config, _finished(stages), when, registered))
 
 
 def _finished(stages: dict[str, Any]) -> finish.Finished:
@@ -102,8 +103,8 @@ def train(config: str = "configs/complete_journey.yaml", settings: list[str] | N
     model = package_model(options, matrices, deployed, ranker, evaluation)
     stages = {"ingested": orders, "matrices": matrices, "learned": learned, "blended": ranker, "judged": judged,
               "deployed": deployed, "evaluated": evaluation, "packaged": model}  # fmt: skip
-    page = report(options, stages, now)
-    registered = register(options, stages, page)
+    registered = register(options, stages)
+    page = report(options, stages, registered, now)
     tell(evaluation, page, registered)
     return {"report": page, **registered}
 

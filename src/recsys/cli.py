@@ -136,8 +136,10 @@ def recommend(
     from recsys.registry.terminal import console
 
     items = [item.strip() for item in basket.split(",") if item.strip()]
-    answer, names = ask_model(_load(config, settings).registry, model, customer, items, options)
+    answer, names, unknown = ask_model(_load(config, settings).registry, model, customer, items, options)
     console().print(answer_table(answer, names))
+    if unknown:
+        click.echo(f"not known to the model: {', '.join(unknown)}")
 
 
 @main.command()

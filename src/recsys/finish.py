@@ -18,7 +18,7 @@ from recsys.config import Config, as_dict
 from recsys.errors import InputError
 from recsys.pipeline import NOW, TEST, compare_recipe, read_json, recipe, write_json
 from recsys.registry.figures import save_figures
-from recsys.registry.register import Training, git_commit, quiet, register
+from recsys.registry.register import Training, attach_report, git_commit, quiet, register
 from recsys.registry.report import build_report
 from recsys.stages import alive, seconds
 
@@ -50,7 +50,10 @@ class Finished:
 
 
 def write_report(config: Config, finished: Finished, now: datetime, registered: dict[str, Any] | None = None) -> Path:
-    """reports/<time>/ with report.html, figures and all their data; reports/latest points to it."""
+    """reports/<time>/ with report.html, figures and all their data; reports/latest points to it.
+
+    Where the training is `registered`, the report goes to its MLflow run too.
+    """
     reports = Path(config.run.reports)
     folder = reports / f"{now:%Y%m%dT%H%M%S}-{finished.packaged.name[:6]}"
     fresh = _hidden(folder)
@@ -69,6 +72,9 @@ def write_report(config: Config, finished: Finished, now: datetime, registered: 
             shutil.rmtree(left, ignore_errors=True)
     _point(reports / "latest", folder.name)
     _forget(reports, config.run.keep_reports)
+    if registered:
+        with quiet():
+            attach_report(config.registry, registered["run_id"], folder)
     return folder
 
 
@@ -142,22 +148,21 @@ def _data_digest(finished: Finished) -> str:
     return str(read_json(finished.ingested / "stage.json")["depends"]["source"])
 
 
-def register_model(config: Config, finished: Finished, report: Path) -> dict[str, Any]:
+def register_model(config: Config, finished: Finished) -> dict[str, Any]:
     """Log the training to MLflow and register the deployed fit; returns name, version, alias, uri, reason."""
     with quiet():
         return register(
-            handed_over(config, finished, report),
+            handed_over(config, finished),
             config.registry,
             lambda old: compare_recipe(config, finished.ingested, finished.evaluated, old),
         )
 
 
-def handed_over(config: Config, finished: Finished, report: Path) -> Training:
+def handed_over(config: Config, finished: Finished) -> Training:
     """What the registry needs of a finished training."""
     return Training(
         name=config.title,
         recommender=finished.packaged / "recommender",
-        report=report,
         orders=finished.ingested / "checked" / "orders.parquet",
         key=finished.packaged.name,
         data_digest=_data_digest(finished),

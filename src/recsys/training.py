@@ -36,10 +36,10 @@ def judge(config: Config, now: datetime) -> Finished:
 
 
 def train(config: Config, now: datetime) -> tuple[Path, dict[str, Any]]:
-    """Judge, report and register; returns the report's directory and what was registered."""
+    """Judge, register and report; returns the report's directory and what was registered."""
     finished = judge(config, now)
-    with step("report"):
-        report = write_report(config, finished, now)
     with step("register"):
-        registered = register_model(config, finished, report)
+        registered = register_model(config, finished)
+    with step("report"):
+        report = write_report(config, finished, now, registered)
     return report, registered

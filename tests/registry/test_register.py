@@ -45,7 +45,7 @@ def downloaded(trained, client, tmp_path_factory) -> Path:
 def handed_over(trained):
     """The same training as the registry sees it, to be registered under other names."""
     now = training.datetime.fromisoformat("2024-09-01T00:00:00+00:00")
-    return finish.handed_over(trained.config, training.judge(trained.config, now), trained.report)
+    return finish.handed_over(trained.config, training.judge(trained.config, now))
 
 
 def test_the_champion_answers_where_nothing_of_this_repository_is(trained, tmp_path):
@@ -236,3 +236,15 @@ def test_a_store_that_is_none_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"cannot write to registry\.tracking_uri .*: .*exists"):
         tracking.connect(RegistryOptions(tracking_uri=f"sqlite:///{tmp_path}/file/mlflow.db"))
+
+
+def test_another_shop_is_no_champion_to_replace(handed_over, small_config, tmp_path):
+    options = small_config(tmp_path).registry
+    register(replace(handed_over, key="mine"), options, lambda _: (1.0, 1.0))
+    with pytest.raises(InputError, match=r"serves .* this training is of 'another shop'.*registry\.model_name"):
+        register(replace(handed_over, key="theirs", name="another shop"), options, lambda _: (1.0, 1.0))
+
+
+def test_the_report_names_the_version_that_it_led_to(trained):
+    facts = json.loads((trained.report / "run.json").read_text())
+    assert (facts["registered"]["name"], facts["registered"]["version"]) == ("recsys", trained.registered["version"])

@@ -14,8 +14,11 @@ from recsys.registry.promotion import CHAMPION
 
 def ask_model(
     options: RegistryOptions, model: str | None, customer: str | None, basket: list[str], request: str
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """The answer row and the names of its items; InputError where there is no such model or the request is wrong."""
+) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """The answer row, the names of its items, and the asked ids that the model does not know.
+
+    Raises InputError where there is no such model or the request is wrong.
+    """
     tracking.connect(options)
     uri = model or f"models:/{options.model_name}@{CHAMPION}"
     try:
@@ -31,7 +34,10 @@ def ask_model(
     recommender = loaded.unwrap_python_model().recommender
     places = recommender.items.positions(answer["item_ids"])
     names = {item: recommender.names[at] for item, at in zip(answer["item_ids"], places, strict=True)}
-    return answer, names
+    unknown = [item for item in basket if item not in recommender.items]
+    if customer and customer not in recommender.customers:
+        unknown.insert(0, customer)
+    return answer, names, unknown
 
 
 def answer_table(answer: dict[str, Any], names: dict[str, str]) -> Table:

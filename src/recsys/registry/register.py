@@ -27,14 +27,12 @@ class Training:
     """What a finished training hands to the registry.
 
     recommender  directory of the saved Recommender (deployed fit)
-    report       directory with report.html, metrics.json and the other files of the report
     orders       Parquet file of the accepted orders
     key          digest of all that the recommender depends on
     """
 
     name: str
     recommender: Path
-    report: Path
     orders: Path
     key: str
     data_digest: str
@@ -55,6 +53,7 @@ def register(
     is registered already keeps its version; one that was killed before its alias was moved gets it now.
     """
     client = tracking.connect(options)
+    _refuse_other_shop(client, options.model_name, training.name)
     found = _version_of(client, options.model_name, training.key)
     if found is None:
         found = _log_training(client, training, options)
@@ -70,6 +69,22 @@ def register(
         "uri": f"models:/{options.model_name}" + (f"@{alias}" if alias else f"/{found.version}"),
         "run_id": found.run_id,
     }
+
+
+def attach_report(options: RegistryOptions, run_id: str, report: Path) -> None:
+    """Log the report's directory to the training's run; done again, it replaces the files."""
+    tracking.connect(options).log_artifacts(run_id, str(report), "report")
+
+
+def _refuse_other_shop(client: MlflowClient, name: str, title: str) -> None:
+    """Another shop's model is no champion to compare with, nor one to replace."""
+    standing = promotion.champion(client, name)
+    held = standing.tags.get("title", title) if standing else title
+    if held != title:
+        raise InputError(
+            f"registered model {name!r} serves {held!r}, this training is of {title!r}; "
+            f"give the shop a model of its own, e.g. --set registry.model_name={name}-2, or the same title"
+        )
 
 
 def _settle(
@@ -114,7 +129,7 @@ def _log_training(client: MlflowClient, training: Training, options: RegistryOpt
         info = served.log_model(training.recommender, served.example_rows(*training.example), run_id)
         _reload(info.model_uri)
     _create_registered_model(client, options.model_name)
-    version_tags = {"key": training.key, "recipe": tracking.digest_of(training.recipe)}
+    version_tags = {"key": training.key, "recipe": tracking.digest_of(training.recipe), "title": training.name}
     return client.create_model_version(
         options.model_name, info.model_uri, run_id, tags=version_tags, model_id=getattr(info, "model_id", None)
     )
@@ -130,7 +145,6 @@ def _log_figures(training: Training) -> None:
     tracking.log_text(training.recipe, "recipe.json")
     tracking.log_text(training.config, "config.json")
     tracking.log_text("\n".join(environment()), "environment.txt")
-    mlflow.log_artifacts(str(training.report), "report")
     for contender in sorted({r["contender"] for r in metrics["records"]}):
         tracking.log_contender(contender, metrics["records"])
 
