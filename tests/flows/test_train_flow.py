@@ -21,10 +21,11 @@ def server():
 
 
 @pytest.fixture
-def written(small_options, tmp_path):
-    """Config file of the small shop, everything below tmp_path."""
+def written(trained, small_options, tmp_path):
+    """Config file of the small shop, everything below tmp_path but the MLflow store, which takes seconds to make."""
     file = tmp_path / "shop.yaml"
-    file.write_text(yaml.safe_dump(small_options(tmp_path)))
+    changes = {"registry.tracking_uri": trained.config.registry.tracking_uri, "registry.model_name": "flow"}
+    file.write_text(yaml.safe_dump(small_options(tmp_path, changes)))
     return str(file)
 
 
@@ -32,17 +33,16 @@ def test_the_flow_trains_registers_and_tells(written, tmp_path):
     state = train(config=written, settings=["evaluation.examples=1"], return_state=True)
     assert state.is_completed(), state
     done = state.result()
-    assert (done["version"], done["alias"], done["uri"]) == (1, "champion", "models:/recsys@champion")
+    assert (done["version"], done["alias"], done["uri"]) == (1, "champion", "models:/flow@champion")
     report = Path(done["report"])
     assert (tmp_path / "reports" / "latest").resolve() == report.resolve()
     assert len(json.loads((report / "examples.json").read_text())) >= 1
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     model = mlflow.pyfunc.load_model(done["uri"])
     assert set(model.predict(model.input_example)["error"]) == {""}
     artifact = Artifact.get("training")
     assert artifact.flow_run_id == state.state_details.flow_run_id
     assert artifact.data.startswith("# ")
-    assert "**recsys version 1** as `champion`" in artifact.data
+    assert "**flow version 1** as `champion`" in artifact.data
     assert f"{report}/report.html" in artifact.data
     assert artifact.data.count("| hybrid |") == 2
 
