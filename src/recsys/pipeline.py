@@ -8,6 +8,7 @@ The CLI calls them; the flow wraps the same functions as tasks.
 """
 
 import json
+import os
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -69,7 +70,9 @@ def _ingest(config: Config, now: datetime, out: Path) -> None:
     except InputError as error:
         kept = store(config) / "refused" / "rejected.parquet"
         kept.parent.mkdir(parents=True, exist_ok=True)
-        checked.rejected.write_parquet(kept)
+        fresh = kept.with_suffix(f".{os.getpid()}")
+        checked.rejected.write_parquet(fresh)
+        os.replace(fresh, kept)
         rules = ", ".join(f"{r['rows']:,} {r['rule']}" for r in facts["rules"]) or "none"
         raise InputError(f"{error} Rows refused by rule: {rules}; they lie in {kept}.") from None
     write_checked(checked, out / "checked")
