@@ -92,7 +92,10 @@ def read_config(given: dict[str, Any], place: str = "config") -> Config:
     """Config out of nested dicts; unknown keys and wrong values are refused with their place."""
     _refuse_unknown(Config, given, (), place)
     try:
-        config = pydantic.TypeAdapter(Config).validate_python(given)
+        reader = pydantic.TypeAdapter(Config)
+        config = reader.validate_python(given)
+        # once more, now with the defaults, so that 60 and 60.0 are one value to whoever names a stage by it
+        config = reader.validate_python(as_dict(config))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
