@@ -1,0 +1,1 @@
+"""Several test windows of one shop: where they lie, and what their figures say together."""
