@@ -15,7 +15,7 @@ from recsys.registry.theme import ACCENT, INK, MUTED, PAPER, Look, looks, side_l
 from recsys.registry.wording import label, metric_name, segment_name, task_name
 
 METRIC = "recall"
-ROW_HEIGHT = 2.7  # inches
+ROW_HEIGHT = 3.0  # inches
 
 
 def save_plots(found: Row, out: Path) -> list[Path]:
@@ -49,7 +49,17 @@ def ratios(found: Row, width: float) -> Figure:
         ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
         _window_axis(ax, cuts, (task, segment))
+    dots = f"Dot and whisker: ratio and {_level(found)} interval of a window, hollow where it holds 1."
+    _caption(figure, f"First day of the test window. {dots} Line and band: all windows pooled.")
     return figure
+
+
+def _level(found: Row) -> str:
+    return f"{100 * found['recipe']['evaluation']['level']:g}%"
+
+
+def _caption(figure: Figure, text: str) -> None:
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color=MUTED)
 
 
 def _grid(rows: list[Row], width: float) -> tuple[Figure, dict[tuple[str, str], Axes]]:
@@ -111,7 +121,8 @@ def values(found: Row, width: float) -> Figure:
         ax.set_ylim(0, 1.06 * max(r["high"] or r["value"] or 0.0 for r in here) or 1.0)
         value_axis(ax, METRIC, vertical=True, ticks=5)
         _window_axis(ax, cuts, (task, segment))
-        side_labels(ax, ends, style, gap=0.105)
+        side_labels(ax, ends, style, gap=0.08)
+    _caption(figure, f"First day of the test window. Whisker: {_level(found)} interval of the hybrid over queries.")
     return figure
 
 
