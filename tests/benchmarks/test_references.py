@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.references import REFERENCES, GPTopFreq, GTopFreq, PerNir, PTopFreq, TifuKnn, UpCf
+from benchmarks.references import PUBLISHED, GPTopFreq, GTopFreq, PerNir, PTopFreq, TifuKnn, UpCf
 from recsys.data.histories import carts, empty_histories
 from recsys.models.base import load, save
 
@@ -28,7 +28,7 @@ WITHIN = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=REFERENCES)
+@pytest.fixture(params=PUBLISHED)
 def name(request):
     return request.param
 
@@ -122,7 +122,7 @@ def test_pernir_by_hand(tiny_data, k, cart, expected):
 
 @pytest.fixture(scope="module")
 def trained(small_shop):
-    return {name: copy.deepcopy(model).fit(small_shop.data) for name, model in REFERENCES.items()}
+    return {name: copy.deepcopy(model).fit(small_shop.data) for name, model in PUBLISHED.items()}
 
 
 @pytest.fixture(scope="module")
@@ -149,22 +149,22 @@ def test_a_saved_reference_comes_back(trained, queries, tmp_path, name):
 
 
 def test_a_second_fit_forgets_the_first(trained, small_shop, queries, tiny_data, name):
-    again = copy.deepcopy(REFERENCES[name]).fit(tiny_data(*FADING)).fit(small_shop.data)
+    again = copy.deepcopy(PUBLISHED[name]).fit(tiny_data(*FADING)).fit(small_shop.data)
     np.testing.assert_array_equal(again.score(queries), trained[name].score(queries))
 
 
 def test_who_has_no_history_gets_nan_or_popularity(trained, small_shop, name):
     n_items = len(small_shop.data.items)
     nobody = trained[name].score(empty_histories(2, n_items))
-    assert np.isnan(nobody).all() == (name not in ("g_top_freq", "gp_top_freq"))
+    assert np.isnan(nobody).all() == (name not in ("G-TopFreq", "GP-TopFreq"))
     assert trained[name].score(empty_histories(0, n_items)).shape == (0, n_items)
 
 
-@pytest.mark.parametrize("name", ["tifu_knn", "up_cf", "pernir"])
+@pytest.mark.parametrize("name", ["TIFU-KNN", "UP-CF@r", "PerNIR"])
 def test_a_customer_is_not_the_own_neighbour(small_shop, trained, name):
     """Fitted without the customer or with, the scores are the same."""
     ann = small_shop.tasks["cart"].histories.take([3])
     others = np.flatnonzero(small_shop.data.histories.customers != ann.customers[0])
     without = replace(small_shop.data, histories=small_shop.data.histories.take(others))
-    alone = copy.deepcopy(REFERENCES[name]).fit(without).score(replace(ann, customers=np.array([-1])))
+    alone = copy.deepcopy(PUBLISHED[name]).fit(without).score(replace(ann, customers=np.array([-1])))
     same_scores(trained[name].score(ann), alone)
