@@ -28,7 +28,7 @@ def of(records: Sequence[Row], **wanted: Any) -> list[Row]:
 
 
 def table(records: Sequence[Row], paired: Sequence[Row], ks: Sequence[int], notes: Sequence[str]) -> str:
-    """Markdown: what was done, then one table per task and segment, best first; the ratio is hybrid / contender."""
+    """Markdown: what was done, then one table per task and segment, best first; intervals at the first k."""
     lines = ["# Comparison", "", *(f"- {note}" for note in notes)]
     for task in dict.fromkeys(row["task"] for row in records):
         for segment in SEGMENTS:
@@ -49,7 +49,7 @@ def _segment_table(rows: list[Row], paired: list[Row], task: str, segment: str, 
     yield "| --- | --- |" + " ---: |" * (len(columns) + 1)
     ratio = {row["baseline"]: row for row in of(paired, metric=first, k=first_k)}
     for name in order_of(rows, first, first_k):
-        values = [_value(cells[name, metric, k]) for metric, k in columns]
+        values = [_value(cells[name, metric, k], k == first_k) for metric, k in columns]
         kind = cells[name, first, first_k]["kind"]
         yield f"| {name} | {kind} | {' | '.join(values)} | {_ratio(ratio.get(name))} |"
 
@@ -62,10 +62,11 @@ def order_of(rows: Sequence[Row], metric: str, k: int) -> list[str]:
     ]
 
 
-def _value(row: Row) -> str:
+def _value(row: Row, with_interval: bool) -> str:
     if row["value"] is None:
         return DASH
-    return f"{row['value']:.4f}" + ("" if row["low"] is None else f" [{row['low']:.4f}, {row['high']:.4f}]")
+    bounds = f" [{row['low']:.4f}, {row['high']:.4f}]" if with_interval and row["low"] is not None else ""
+    return f"{row['value']:.4f}{bounds}"
 
 
 def _ratio(row: Mapping[str, Any] | None) -> str:
@@ -78,15 +79,15 @@ def _ratio(row: Mapping[str, Any] | None) -> str:
 
 def plot(records: list[Row], k: int, file: Path) -> None:
     """Value and interval per contender: a row of panels per task, a panel per segment; grey = reference."""
-    tasks = list(dict.fromkeys(row["task"] for row in records))
+    tasks, segments = ([*dict.fromkeys(row[key] for row in records)] for key in ("task", "segment"))
     style = looks(records, "hybrid")
     with chart_style():
         figure = Figure(figsize=(10, (0.9 + 0.24 * len(style)) * len(tasks)), layout="constrained", facecolor="white")
-        grid = figure.subplots(len(tasks), len(SEGMENTS), squeeze=False)
+        grid = figure.subplots(len(tasks), len(segments), squeeze=False)
         for axes, task in zip(grid, tasks, strict=True):
             metric = COLUMNS.get(task, USUAL)[0]
             order = order_of(of(records, task=task, segment="all"), metric, k)
-            for ax, segment in zip(axes, SEGMENTS, strict=True):
+            for ax, segment in zip(axes, segments, strict=True):
                 rows = of(records, task=task, segment=segment, metric=metric, k=k)
                 _panel(ax, rows, order, style, metric)
                 ax.set_title(f"{task_name(task)}, {segment_name(segment)}\n{METRICS[metric]}@{k}, n = {_most(rows):,}")
@@ -123,7 +124,7 @@ def write(out: Path, found: Row, text: str, per_query: Mapping[str, pl.DataFrame
     """table.md, plot.png, metrics.json, and one Parquet file per task with every value of every query."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "table.md").write_text(text, encoding="utf-8")
-    content = json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1)
+    content = json.dumps(found, ensure_ascii=False, allow_nan=False)
     (out / "metrics.json").write_text(content, encoding="utf-8")
     for task, values in per_query.items():
         values.write_parquet(out / f"per_query-{task}.parquet")

@@ -127,6 +127,8 @@ def _measure(
         others = dict.fromkeys(name for name, _, _ in lists if name != HYBRID)
         pairs = others if any(name == HYBRID for name, _, _ in lists) else {}
         paired = [row for name in pairs for row in paired_records(table, rows, options, name, groups)]
+    if protocol.mask_bought:  # nothing bought before is listed
+        rows, paired = ([row for row in part if row["segment"] != "repeat"] for part in (rows, paired))
     values = {task: query_values(table, task, asked[task]) for task in tasks}
     return {"records": rows, "paired": paired, "values": values}
 

@@ -100,11 +100,11 @@ def _user_baskets(file: Path, user: str, value: Any, flat: bool) -> list[list[st
         raise InputError(f"user {user!r} of {file} is no list of baskets; give [[item, …], …]")
     if len(value) > 1 and value[0] == value[-1] == SENTINEL:
         value = value[1:-1]
-    wrong = next((item for basket in value for item in basket if not _is_item(item) or item == -1), None)
-    if wrong is not None:
+    wrong = [item for basket in value for item in basket if not _is_item(item) or item == -1]
+    if wrong:
         raise InputError(
-            f"user {user!r} of {file} has the item {wrong!r}; items are texts or whole numbers, and [-1] stands only "
-            "at both ends of a user's baskets"
+            f"user {user!r} of {file} has the item {wrong[0]!r}; items are texts or whole numbers, and [-1] stands "
+            "only at both ends of a user's baskets"
         )
     return [list(dict.fromkeys(str(item) for item in basket)) for basket in value]
 
