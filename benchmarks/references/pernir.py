@@ -42,8 +42,9 @@ class PerNir:
 
     def fit(self, data: TrainData) -> Self:
         histories = data.histories
-        self.recency_ = histories.sums(basket_recency(histories))
-        self.unit_by_item_ = unit_rows(self.recency_).T.tocsr()
+        recency = histories.sums(basket_recency(histories))
+        self.recency_by_item_ = recency.T.tocsr()
+        self.unit_by_item_ = unit_rows(recency).T.tocsr()
         shape = (int(histories.n_orders.sum()), histories.n_items)
         ones = np.ones(len(histories.items), np.float32)
         self.baskets_ = sp.csr_matrix((ones, (basket_rows(histories), histories.items)), shape=shape)
@@ -55,35 +56,41 @@ class PerNir:
 
     def score(self, queries: Histories) -> Floats:
         own = queries.sums(basket_recency(queries))
-        near = self._neighbours(own, queries)
-        h = self.personal * own + (1 - self.personal) * (near @ self.recency_)
-        joint = self.personal * self._own_joint(queries, own) + (1 - self.personal) * self._near_joint(queries, near)
-        scores = dense((self.history * h + (1 - self.history) * joint).tocsr())
+        cosine = self._neighbours(own, queries)
+        near = np.ascontiguousarray((self.recency_by_item_ @ np.ascontiguousarray(cosine.T)).T)
+        scores = self._part(own.toarray(), self._own_joint(queries), queries.cart, self.personal)
+        scores += self._part(near, self._near_joint(queries, cosine), queries.cart, 1 - self.personal)
         return unknown_rows(scores, queries.has_history)
 
-    def _neighbours(self, own: Csr, queries: Histories) -> Csr:
-        """Cosine / number of neighbours of the k nearest customers, CSR (n, n_customers)."""
+    def _part(self, h: Floats, joint: Csr, cart: Csr, share: float) -> Floats:
+        """`share`·(a·h + (1 − a)·C f); `joint` still counts every item as its own companion, which is h."""
+        row = np.repeat(np.arange(cart.shape[0]), np.diff(cart.indptr))
+        together = joint.toarray()
+        together[row, cart.indices] -= h[row, cart.indices]
+        return np.asarray(share * (self.history * h + (1 - self.history) * together), np.float32)
+
+    def _neighbours(self, own: Csr, queries: Histories) -> Floats:
+        """Cosine / number of neighbours of the k nearest customers, float32 (n, n_customers), else 0."""
         similarity = dense((unit_rows(own) @ self.unit_by_item_).tocsr())
         same = np.flatnonzero(queries.customers >= 0)
         similarity[same, queries.customers[same]] = 0
         near = nearest(similarity, self.k)
         near.data /= np.repeat(np.diff(near.indptr), np.diff(near.indptr))
-        return near
+        return dense(near)
 
-    def _own_joint(self, queries: Histories, own: Csr) -> Csr:
+    def _own_joint(self, queries: Histories) -> Csr:
         """C_u f: each line gets the items that its basket shares with the cart, over the basket's age."""
         basket = basket_rows(queries)
         shown = queries.cart.toarray()[queries.rows, queries.items]
         shared = np.bincount(basket, shown, minlength=int(queries.n_orders.sum()))[basket]
-        joint = queries.sums(shared * basket_recency(queries))
-        return sp.csr_matrix(joint - own.multiply(queries.cart))  # an item is not its own companion
+        return queries.sums(shared * basket_recency(queries))
 
-    def _near_joint(self, queries: Histories, near: Csr) -> Csr:
+    def _near_joint(self, queries: Histories, cosine: Floats) -> Csr:
         """Σ_v cosine · C_v f over the neighbours, by way of the baskets that hold an item of the cart."""
         shared = sp.coo_matrix(queries.cart @ self.baskets_by_item_)
-        cosine = near.toarray()[shared.row, self.owner_[shared.col]]
-        kept = cosine > 0
+        weight = cosine[shared.row, self.owner_[shared.col]]
+        kept = weight > 0
         row, basket = shared.row[kept], shared.col[kept]
-        value = shared.data[kept] * cosine[kept] * self.basket_recency_[basket]
+        value = shared.data[kept] * weight[kept] * self.basket_recency_[basket]
         weights = sp.csr_matrix((value, (row, basket)), shape=shared.shape, dtype=np.float32)
-        return sp.csr_matrix(weights @ self.baskets_ - (near @ self.recency_).multiply(queries.cart))
+        return sp.csr_matrix(weights @ self.baskets_)

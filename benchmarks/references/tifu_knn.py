@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import scipy.sparse as sp
 
 from recsys.data.histories import Csr, Floats, Histories, Ints, TrainData
-from recsys.models.base import dense, high_cells, unknown_rows
+from recsys.models.base import high_cells, unknown_rows
 
 
-def nearest_mean(closeness: Floats, k: int) -> Csr:
-    """CSR of the shape of `closeness`: 1 / k' at the k' = min(k, finite cells) highest cells of each row.
+def nearest_mean(closeness: Floats, k: int) -> Floats:
+    """float32 of the shape of `closeness`: 1 / k' at the k' = min(k, finite cells) highest cells of each row, else 0.
 
     Ties at the edge go to the lower column; -inf is never among them.
     """
@@ -23,8 +22,9 @@ def nearest_mean(closeness: Floats, k: int) -> Csr:
     rows, columns = rows[order], columns[order]
     kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < k
     rows, columns = rows[kept], columns[kept]
-    share = 1 / np.bincount(rows, minlength=len(closeness))[rows]
-    return sp.csr_matrix((share.astype(np.float32), (rows, columns)), shape=closeness.shape)
+    shares = np.zeros(closeness.shape, np.float32)
+    shares[rows, columns] = 1 / np.bincount(rows, minlength=len(closeness))[rows]
+    return shares
 
 
 def squared_lengths(matrix: Csr) -> Floats:
@@ -49,9 +49,9 @@ class TifuKnn:
     alpha: float = 0.7  # weight of the own vector
 
     def fit(self, data: TrainData) -> Self:
-        self.vectors_ = self._vectors(data.histories)
-        self.by_item_ = self.vectors_.T.tocsr()
-        self.squares_ = squared_lengths(self.vectors_)
+        vectors = self._vectors(data.histories)
+        self.by_item_ = vectors.T.tocsr()
+        self.squares_ = squared_lengths(vectors)
         return self
 
     def score(self, queries: Histories) -> Floats:
@@ -60,8 +60,11 @@ class TifuKnn:
         closeness = 2 * (own @ self.by_item_).toarray().astype(np.float64) - self.squares_
         same = np.flatnonzero(queries.customers >= 0)
         closeness[same, queries.customers[same]] = -np.inf
-        near = nearest_mean(closeness, self.k) @ self.vectors_
-        return unknown_rows(dense((self.alpha * own + (1 - self.alpha) * near).tocsr()), queries.has_history)
+        near = (self.by_item_ @ np.ascontiguousarray(nearest_mean(closeness, self.k).T)).T
+        scores = np.ascontiguousarray(near, np.float32)
+        scores *= np.float32(1 - self.alpha)
+        scores += np.float32(self.alpha) * own.toarray()
+        return unknown_rows(scores, queries.has_history)
 
     def _vectors(self, histories: Histories) -> Csr:
         """u of every query, CSR float32 (n, n_items)."""
