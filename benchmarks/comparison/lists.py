@@ -29,10 +29,14 @@ class Learned:
 
 
 def learn_hybrid(shop: Shop, train: Sequence[Moment], test: Moment, config: Config, min_basket: int) -> Learned:
-    """Rows of every training moment, and with keys of the teachers' last baskets, then the ranker."""
+    """Rows of every training moment, then the ranker.
+
+    With keys the teachers' last baskets are labels too; not in a window, where they lie in the test's time.
+    """
     teachers = shop.keys.teachers if shop.keys else None
     parts, notes = [], []
-    for moment in [*train, *([test] if teachers else [])]:
+    last = [test] if teachers and config.split.kind == "last_basket" else []
+    for moment in [*train, *last]:
         with step(f"learn {moment.name}"):
             try:
                 found = exam(shop, moment, config, min_basket, teachers)
@@ -58,17 +62,19 @@ def lists_of(
     references: dict[str, Scorer],
     models: BaseModels,
     hybrid: Hybrid | None,
+    names: Sequence[str],
     tasks: dict[str, Queries],
     k: int,
     per_source: int,
 ) -> Lists:
-    """Lists of references, single models and, where there is one, the hybrid; all tasks ask for the same orders."""
+    """Lists of references and, as far as `names` has them, single models and hybrid; all tasks ask the same orders."""
     with step(f"lists of references, {', '.join(tasks)}"):
         out = scorer_lists(references, tasks, k)
     with step(f"lists of models, {', '.join(tasks)}"):
         if hybrid is None:
-            return out | scorer_lists({name: models[name] for name in SINGLES}, tasks, k)
-        return out | contender_lists(models, hybrid, tasks, k, per_source)
+            return out | scorer_lists({name: models[name] for name in SINGLES if name in names}, tasks, k)
+        found = contender_lists(models, hybrid, tasks, k, per_source)
+    return out | {key: rows for key, rows in found.items() if key[0] in names}
 
 
 def scorer_lists(scorers: dict[str, Scorer], tasks: dict[str, Queries], k: int) -> Lists:
