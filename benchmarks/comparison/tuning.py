@@ -13,9 +13,9 @@ from recsys.models.base import Scorer
 from recsys.progress import step
 
 GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "TIFU-KNN": {"k": (100, 300), "groups": (3, 7, 14), "over": (0.5, 0.7, 0.9), "alpha": (0.5, 0.7, 0.9)},
+    "TIFU-KNN": {"k": (100, 300), "groups": (3, 7, 14), "over": (0.5, 0.7, 0.9), "alpha": (0.3, 0.5, 0.7, 0.9)},
     "UP-CF@r": {"recency": (5, 10, 25, 0), "asymmetry": (0.25, 0.5, 0.75), "locality": (5.0, 10.0)},
-    "PerNIR": {"k": (50, 100, 300), "history": (0.1, 0.3, 0.5), "personal": (0.3, 0.5, 0.7)},
+    "PerNIR": {"k": (25, 50, 100, 300), "history": (0.05, 0.1, 0.3, 0.5), "personal": (0.1, 0.3, 0.5, 0.7)},
 }
 TUNED_ON = {"TIFU-KNN": "next_basket", "UP-CF@r": "next_basket", "PerNIR": "cart"}
 
