@@ -11,16 +11,12 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.references import RECIPES
 from recsys import pipeline
 from recsys.config import load_config
 from recsys.data.splits import both_tasks
 from recsys.evaluation.metrics import count_relevant, find_hits, recall_at
 from recsys.evaluation.protocols import SEGMENTS, in_segment, single_lists
-from recsys.models.als import Als
-from recsys.models.frequency import Frequency
-from recsys.models.item_knn import ItemKnn
-from recsys.models.popularity import Popularity
-from recsys.models.user_knn import UserKnn
 
 REFERENCE = {  # (task, segment): popularity, frequency, als, user_knn, item_knn
     ("next_basket", "all"): (0.0493, 0.1497, 0.0506, 0.0856, 0.0644),
@@ -29,13 +25,6 @@ REFERENCE = {  # (task, segment): popularity, frequency, als, user_knn, item_knn
     ("cart", "all"): (0.0519, 0.1594, 0.0512, 0.0861, 0.1007),
     ("cart", "repeat"): (0.1850, 0.3261, 0.1587, 0.2292, 0.2606),
     ("cart", "new"): (0.0196, 0.0196, 0.0211, 0.0179, 0.0641),
-}
-MODELS = {
-    "popularity": Popularity(days=84),
-    "frequency": Frequency(half_life=60, days=84),
-    "als": Als(factors=64, regularization=20, alpha=10, iterations=12, seed=0),
-    "user_knn": UserKnn(k=150, half_life=60),
-    "item_knn": ItemKnn(shrink=20, half_life=60, min_joint=1),
 }
 BLOCK = 128
 
@@ -55,15 +44,13 @@ def compare(matrices: Path) -> int:
     tasks = both_tasks(asked, data)
     off = 0
     print(f"{'model':<12}{'task':<13}{'segment':<9}{'ours':>8}{'reference':>11}{'ratio':>8}")
-    for at, (name, model) in enumerate(MODELS.items()):
+    for at, (name, model) in enumerate(RECIPES.items()):
         model.fit(data)
         for task, queries in tasks.items():
             hits: dict[str, list[float]] = {s: [] for s in SEGMENTS}
             for start in range(0, len(queries), BLOCK):
                 rows = queries.take(range(start, min(start + BLOCK, len(queries))))
-                # the reference's ALS looks at the history alone, also where there is a cart
-                asked = rows.histories.without_cart() if name == "als" else rows.histories
-                lists = single_lists(model.score(asked), rows.histories, 10)
+                lists = single_lists(model.score(rows.histories), rows.histories, 10)
                 for segment in SEGMENTS:
                     relevant = in_segment(rows, segment)
                     found = recall_at(find_hits(lists[segment], relevant), count_relevant(relevant), 10)

@@ -40,7 +40,7 @@ from recsys.evaluation.protocols import (
 from recsys.ranking.base_models import BaseModels, params
 from recsys.ranking.blend import training_rows
 from recsys.ranking.features import GROUPS
-from recsys.ranking.hybrid import Hybrid, TrainingRows
+from recsys.ranking.hybrid import Hybrid, HybridOptions, TrainingRows
 from recsys.registry.promotion import ratio_of
 from recsys.serving.recommender import Recommender
 from recsys.stages import stage
@@ -153,12 +153,15 @@ def learn_moment(config: Config, matrices: Path, name: str) -> Path:
 
 def _learn(config: Config, matrices: Path, name: str, out: Path) -> None:
     data, asked = load_moment(matrices, name)
-    models = BaseModels.fit(data, config.models)
+    rows = moment_rows(BaseModels.fit(data, config.models), data, asked, config.ranker)
+    np.savez(out / "rows.npz", x=rows.x, y=rows.y, sizes=rows.sizes)
+
+
+def moment_rows(models: BaseModels, data: TrainData, asked: pl.DataFrame, options: HybridOptions) -> TrainingRows:
+    """What the ranker learns from the orders asked at one moment: without a cart, and with carts of any depth."""
     open_, carts = ask(asked, data, nothing), ask(asked, data, any_depth)
     hidden = [(q.histories.cart, q.relevant) for q in (open_, carts)]
-    given = (config.ranker.per_source, config.ranker.negatives, config.ranker.seed)
-    rows = training_rows(models, open_.histories, hidden, *given)
-    np.savez(out / "rows.npz", x=rows.x, y=rows.y, sizes=rows.sizes)
+    return training_rows(models, open_.histories, hidden, options.per_source, options.negatives, options.seed)
 
 
 def _row_options(config: Config) -> dict[str, Any]:

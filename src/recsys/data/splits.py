@@ -99,10 +99,10 @@ def _last_baskets(orders: pl.DataFrame, train_moments: int) -> tuple[list[Moment
     return [moment(back) for back in range(train_moments, 0, -1)], moment(0)
 
 
-def asked_orders(orders: pl.DataFrame, moment: Moment, data: TrainData) -> pl.DataFrame:
+def asked_orders(orders: pl.DataFrame, moment: Moment, data: TrainData, min_known: int = MIN_KNOWN) -> pl.DataFrame:
     """The orders to be predicted: customer_id, order_id, items (known ones, in the order of their hash).
 
-    Window: the first order in it, with at least two known items, of each customer who has a history.
+    Window: the first order in it, with at least `min_known` known items, of each customer who has a history.
     """
     known = orders.lazy().filter(
         pl.col("item_id").is_in(list(data.items.ids)) & pl.col("customer_id").is_in(list(data.customers.ids))
@@ -114,7 +114,7 @@ def asked_orders(orders: pl.DataFrame, moment: Moment, data: TrainData) -> pl.Da
     found = (
         known.group_by("customer_id", "order_id")
         .agg(pl.col("ordered_at").min(), pl.col("item_id"))
-        .filter(pl.col("item_id").list.len() >= MIN_KNOWN)
+        .filter(pl.col("item_id").list.len() >= min_known)
         .sort("customer_id", "ordered_at", "order_id")
         .unique("customer_id", keep="first", maintain_order=True)
         .collect()

@@ -68,13 +68,15 @@ def map_at(hits: Bools, n_relevant: Ints, k: int, divider: Divider = "min") -> F
     return _metric(lambda top: _map(top, divider), hits, n_relevant, k)
 
 
-def ranking_metrics(hits: Bools, n_relevant: Ints, ks: Sequence[int]) -> dict[tuple[str, int], Floats]:
+def ranking_metrics(
+    hits: Bools, n_relevant: Ints, ks: Sequence[int], ideal: Ideal = "min"
+) -> dict[tuple[str, int], Floats]:
     """All six metrics at every k of `ks` in one pass over the ranks, each float64 (n_queries,).
 
-    Keys are (name, k), names as in `RANKING`, defaults as in the functions above.
+    Keys are (name, k), names as in `RANKING`, defaults as in the functions above; `ideal` as in `ndcg_at`.
     """
-    tops = _tops(hits, n_relevant, ks)
-    return {(name, top.k): _applied(metric, top) for top in tops for name, metric in RANKING.items()}
+    tops, wanted = _tops(hits, n_relevant, ks), RANKING | {"ndcg": lambda top: _ndcg(top, ideal)}
+    return {(name, top.k): _applied(metric, top) for top in tops for name, metric in wanted.items()}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from recsys.data.histories import Csr, Floats, Histories, Ints
 from recsys.data.splits import Queries
 from recsys.evaluation.bootstrap import bootstrap_mean, paired_difference, paired_ratio
 from recsys.evaluation.metrics import (
+    Ideal,
     catalog_coverage,
     count_relevant,
     find_hits,
@@ -151,15 +152,20 @@ def in_segment(queries: Queries, segment: str) -> Csr:
 
 
 def per_query(
-    lists: Lists, tasks: dict[str, Queries], ks: tuple[int, ...], popularity: Floats, vectors: Csr
+    lists: Lists,
+    tasks: dict[str, Queries],
+    ks: tuple[int, ...],
+    popularity: Floats,
+    vectors: Csr,
+    ideal: Ideal = "min",
 ) -> PerQuery:
-    """Ranking metrics, novelty and diversity of every list."""
+    """Ranking metrics, novelty and diversity of every list; `ideal` is that of nDCG."""
     columns: list[tuple[str, str, str, str, int]] = []
     values: dict[str, list[Floats]] = {task: [] for task in tasks}
     for (contender, task, segment), rows in lists.items():
         relevant = in_segment(tasks[task], segment)
         n_relevant = count_relevant(relevant)
-        found = dict(ranking_metrics(find_hits(rows, relevant), n_relevant, ks))
+        found = dict(ranking_metrics(find_hits(rows, relevant), n_relevant, ks, ideal))
         if segment == "all":
             found |= {("novelty", k): novelty_at(rows, popularity, k) for k in ks}
             found |= {("diversity", k): intra_list_diversity_at(rows, vectors, k) for k in ks}
@@ -170,14 +176,21 @@ def per_query(
 
 
 def kind_of(contender: str) -> str:
-    return "hybrid" if contender == HYBRID else "single"
+    """hybrid, single, or reference: a published method that the package does not offer."""
+    return "hybrid" if contender == HYBRID else "single" if contender in SINGLES else "reference"
 
 
-def records(table: PerQuery, lists: Lists, n_items: int, options: EvaluationOptions) -> list[dict[str, Any]]:
-    """One record per contender, task, segment, metric and k, with bootstrap intervals over queries."""
+Groups = dict[str, Ints]  # task → int64 (n_queries,): queries of one group are resampled together
+
+
+def records(
+    table: PerQuery, lists: Lists, n_items: int, options: EvaluationOptions, groups: Groups | None = None
+) -> list[dict[str, Any]]:
+    """One record per contender, task, segment, metric and k, with bootstrap intervals over queries or `groups`."""
     out = []
     for task, values in table.values.items():
-        means = bootstrap_mean(values, options.resamples, options.level, options.seed)
+        drawn = (groups or {}).get(task)
+        means = bootstrap_mean(values, options.resamples, options.level, options.seed, drawn)
         columns = [c for c in table.columns if c[1] == task]
         for at, (contender, _, segment, metric, k) in enumerate(columns):
             out.append(
@@ -212,15 +225,21 @@ def best_single(rows: list[dict[str, Any]], task: str, segment: str, metric: str
     return str(min(mine, key=lambda r: (-(r["value"] if r["value"] is not None else -1), r["contender"]))["contender"])
 
 
-def paired_records(table: PerQuery, rows: list[dict[str, Any]], options: EvaluationOptions) -> list[dict[str, Any]]:
-    """The hybrid against the best single model of each task, segment, metric and k, on the same resamples."""
+def paired_records(
+    table: PerQuery,
+    rows: list[dict[str, Any]],
+    options: EvaluationOptions,
+    against: str | None = None,
+    groups: Groups | None = None,
+) -> list[dict[str, Any]]:
+    """The hybrid against `against`, or the best single model of each task, segment, metric and k; same resamples."""
     out = []
-    wanted = list(itertools.product(SEGMENTS, ("recall", "ndcg", "hit_rate"), options.ks))
+    wanted = list(itertools.product(SEGMENTS, ("recall", "ndcg", "hit_rate", "mrr"), options.ks))
     for task in table.values:
-        baselines = [best_single(rows, task, *what) for what in wanted]
+        baselines = [against or best_single(rows, task, *what) for what in wanted]
         ours = np.stack([table.of(HYBRID, task, *what) for what in wanted], axis=1)
         theirs = np.stack([table.of(b, task, *what) for b, what in zip(baselines, wanted, strict=True)], axis=1)
-        given = (options.resamples, options.level, options.seed)
+        given = (options.resamples, options.level, options.seed, (groups or {}).get(task))
         gap, ratio = paired_difference(ours, theirs, *given), paired_ratio(ours, theirs, *given)
         for at, (baseline, (segment, metric, k)) in enumerate(zip(baselines, wanted, strict=True)):
             out.append(

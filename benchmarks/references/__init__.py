@@ -1,0 +1,18 @@
+"""Published methods that are hard to beat, by their equations; Scorers like the models of the package."""
+
+from benchmarks.references.pernir import PerNir
+from benchmarks.references.recipes import RECIPES
+from benchmarks.references.tifu_knn import TifuKnn
+from benchmarks.references.top_freq import GPTopFreq, GTopFreq, PTopFreq
+from benchmarks.references.up_cf import UpCf
+from recsys.models.base import Scorer
+
+PUBLISHED: dict[str, Scorer] = {
+    "G-TopFreq": GTopFreq(),
+    "P-TopFreq": PTopFreq(),
+    "GP-TopFreq": GPTopFreq(),
+    "TIFU-KNN": TifuKnn(),
+    "UP-CF@r": UpCf(),
+    "PerNIR": PerNir(),
+}
+REFERENCES = PUBLISHED | {f"recipe-{name}": model for name, model in RECIPES.items()}
