@@ -103,8 +103,8 @@ def _customer_records(group: str, lists: Lists, tasks: dict[str, Queries], optio
             for (c, t, segment), found in lists.items()
             if (t, segment) == (task, "all")
         }
-        for row in compared((group,), values, options):
-            out.append({"about": "customers", "task": task, "metric": "recall", "k": k, **row})
+        same = {"about": "customers", "task": task, "metric": "recall", "k": k}
+        out += [same | row for row in compared((group,), values, options)]
     return out
 
 

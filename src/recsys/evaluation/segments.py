@@ -5,7 +5,7 @@ Groups of items (popularity, category) restrict the relevant items of a query: r
 the first k ranks, divided by the query's relevant items of the group. The list itself is not cut again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,7 +170,9 @@ def _records(
             }
 
 
-def compared(buckets: Sequence[str], values: dict[str, Floats], options: EvaluationOptions) -> Iterator[dict[str, Any]]:
+def compared(
+    buckets: Sequence[str], values: Mapping[str, Floats], options: EvaluationOptions
+) -> Iterator[dict[str, Any]]:
     """Mean with interval per contender and bucket; the hybrid's also against the best single model of the bucket.
 
     `values`: contender → float64 (n_queries, n_buckets), NaN where a query does not count. The baseline is chosen on
@@ -179,7 +181,8 @@ def compared(buckets: Sequence[str], values: dict[str, Floats], options: Evaluat
     given = (options.resamples, options.level, options.seed)
     names, shape = list(values), (len(values), len(buckets))
     drawn = bootstrap_mean(np.hstack(list(values.values())), *given)
-    mean, low, high, n = (part.reshape(shape) for part in (drawn.mean, drawn.low, drawn.high, drawn.n))
+    mean, low, high = (part.reshape(shape) for part in (drawn.mean, drawn.low, drawn.high))
+    n = drawn.n.reshape(shape)
     best = [_best_single(names, mean[:, b]) for b in range(shape[1])]
     ratio = paired_ratio(values[HYBRID], np.stack([values[s][:, b] for b, s in enumerate(best)], axis=1), *given)
     for at, contender in enumerate(names):
