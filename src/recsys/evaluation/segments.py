@@ -66,7 +66,7 @@ def popularity_thirds(lines: Floats) -> Groups:
     codes = np.empty(len(lines), np.int64)
     codes[order] = np.minimum(3 * before / max(lines.sum(), 1), 2).astype(np.int64)
     counts = np.bincount(codes, minlength=3)
-    return Groups("item popularity", codes, tuple(f"{t}: {n:,} items" for t, n in zip(THIRDS, counts, strict=True)))
+    return Groups("item popularity", codes, tuple(f"{t}, {n:,} items" for t, n in zip(THIRDS, counts, strict=True)))
 
 
 def category_groups(levels: Ints, names: list[list[str]], queries: Queries) -> Groups | None:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from recsys.registry.run_files import Row, RunFiles, number, tasks_of
-from recsys.registry.theme import ACCENT, GREY, MUTED, SINGLES, panels
+from recsys.registry.theme import ACCENT, MUTED, SINGLES, panels
 from recsys.registry.wording import task_name
 
 LOWEST = 1e-5  # a smaller share is drawn there
@@ -63,10 +63,9 @@ def _series(ax: Axes, bins: list[Row], start: float, color: str, name: str) -> N
 
 def _scales(ax: Axes, start: float, end: float) -> None:
     decades = [10.0**e for e in range(round(log10(start)), round(log10(end)) + 1)]
+    ax.set(xscale="log", yscale="log", xlim=(start, end), ylim=(start, end))
     for axis in (ax.xaxis, ax.yaxis):
-        axis.axes.set(xscale="log", yscale="log", xlim=(start, end), ylim=(start, end))
         axis.set_major_locator(FixedLocator(decades))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.5g}%"))
         axis.set_tick_params(labelcolor=MUTED)
-    ax.spines["bottom"].set_color(GREY)

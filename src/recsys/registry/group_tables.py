@@ -1,8 +1,25 @@
-"""Tables of the report about cold start and probabilities: texts, row by row."""
+"""Tables of the report about groups, cold start and probabilities: texts, row by row."""
 
 from recsys.registry.run_files import Row, RunFiles, number, tasks_of
-from recsys.registry.segment_findings import FEW, standing_words
+from recsys.registry.segment_findings import FEW, losses, standing_words
 from recsys.registry.wording import DASH, amount, count, interval, label, percent, ratio_text, task_name
+
+
+def lost_groups(compared: list[Row]) -> list[dict[str, str]]:
+    """One row per group where the best single model's value is higher; `compared`: the hybrid's rows with a ratio."""
+    return [
+        {
+            "group": f"{label(row['dimension'])} {row['bucket']}",
+            "task": task_name(row["task"]),
+            "n": count(row["n"]),
+            "hybrid": amount(row["metric"], row["value"]),
+            "bounds": interval(row["metric"], row),
+            "ratio": ratio_text(row),
+            "baseline": label(row["baseline"]),
+            "verdict": standing_words(row),
+        }
+        for row in losses(compared)
+    ]
 
 
 def cold_customers(run: RunFiles) -> list[dict[str, str]]:
