@@ -216,10 +216,13 @@ def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: 
     table = per_query(lists, tasks, options.ks, models.stats.share, content.vectors())
     rows = records(table, lists, len(data.items), options)
     best = choose_best(rows, options)
+    unknown = load_unknowns(matrices / TEST / "unknowns")
+    segments = segment_records(table, lists, tasks, data, unknown.categories, options)
     segment, metric, k = options.primary_segment, options.primary_metric, options.primary_k
     found = {
         "records": rows,
         "paired": paired_records(table, rows, options),
+        "groups": [r for r in segments if "baseline" in r and (r["metric"] == metric or r["of"] == "items")],
         "primary": {
             "task": TASKS[0] if options.primary_task == "both" else options.primary_task,
             "segment": segment,
@@ -235,8 +238,7 @@ def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: 
     write_json(
         out / "coverage.json", {c: {"counts": sorted(n[n > 0].tolist(), reverse=True)} for c, n in counts.items()}
     )
-    unknown = load_unknowns(matrices / TEST / "unknowns")
-    write_json(out / "segments.json", segment_records(table, lists, tasks, data, unknown.categories, options))
+    write_json(out / "segments.json", segments)
     write_json(out / "calibration.json", calibration_records(chances, tasks, lists, options.level))
     cold = cold_start_records(models, hybrid, config.ranker.per_source, data, tasks, lists, unknown, options)
     write_json(out / "cold_start.json", cold)

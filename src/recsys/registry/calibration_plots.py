@@ -26,7 +26,7 @@ def reliability(run: RunFiles, width: float) -> Figure:
         ax.plot([start, end], [start, end], color=MUTED, lw=1, ls=(0, (4, 3)), zorder=1)
         _series(ax, every, start, ACCENT, "all candidates")
         _series(ax, listed, start, SINGLES[0], "first 10 of the list")
-        ax.set_title(task_name(task))
+        ax.set_title(f"{task_name(task)}: Brier {data['brier']:.4f}, reference {data['brier_reference']:.4f}")
         ax.set_xlabel("predicted probability")
         _scales(ax, start, end)
         ax.legend(loc="upper left")

@@ -119,8 +119,8 @@ def _segment_plots(run: RunFiles) -> list[Plot]:
 def _segment_note(rows: list[Row]) -> str:
     if any(row.get("of") == "items" for row in rows):
         return (
-            "Bars are intervals. Groups of items: recall of the relevant items of the group in the list of all items; "
-            "n counts the queries with such an item."
+            "Bars are intervals. Recall of the relevant items of the group, in the list of all items; n counts the "
+            "queries with such an item."
         )
     return "Bars are intervals; n counts the queries of a group."
 

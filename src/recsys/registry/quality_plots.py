@@ -121,7 +121,9 @@ def ratio_limits(rows: list[Row]) -> tuple[float, float]:
     return low / (high / low) ** 0.06, high * (high / low) ** 0.06
 
 
-def forest_panel(ax: Axes, rows: list[Row], style: dict[str, Look], limits: tuple[float, float]) -> None:
+def forest_panel(
+    ax: Axes, rows: list[Row], style: dict[str, Look], limits: tuple[float, float], ticks: int = 5
+) -> None:
     ax.set_xscale("log")
     ax.set_xlim(*limits)
     ax.axvline(1, color=INK, lw=1.1, zorder=1)
@@ -137,12 +139,12 @@ def forest_panel(ax: Axes, rows: list[Row], style: dict[str, Look], limits: tupl
         )  # fmt: skip
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
-    ax.xaxis.set_major_locator(FixedLocator(_few_ticks(*limits)))
+    ax.xaxis.set_major_locator(FixedLocator(_few_ticks(*limits, ticks)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
 
 
-def _few_ticks(low: float, high: float, most: int = 5) -> list[float]:
+def _few_ticks(low: float, high: float, most: int) -> list[float]:
     """Round ratios inside the limits, 1 always among them, at most about `most`."""
     inside = [tick for tick in _RATIO_TICKS if low <= tick <= high]
     step = max(1, -(-len(inside) // most))

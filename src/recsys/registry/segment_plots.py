@@ -37,8 +37,11 @@ def segment_forest(run: RunFiles, width: float) -> Figure:
     axes = figure.subplots(len(tasks), 1, squeeze=False, height_ratios=[n + 1 for n in sizes])[:, 0]
     for ax, task in zip(axes, tasks, strict=True):
         chosen = select(rows, task=task)
-        forest_panel(ax, chosen, style, limits)
-        names = [f"{label(r['dimension'])}  {r['bucket']}" if wide else str(r["bucket"]) for r in chosen]
+        forest_panel(ax, chosen, style, limits, ticks=5 if wide else 3)
+        names = [
+            f"{label(r['dimension'])} {r['bucket']}" if wide or r.get("of") == "queries" else str(r["bucket"])
+            for r in chosen
+        ]
         ax.set_yticks(range(len(chosen)), names)
         ax.set_title(task_name(task))
     axes[-1].set_xlabel("times the best single model of the group")
