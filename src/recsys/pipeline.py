@@ -210,7 +210,7 @@ def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: 
     data, asked = load_moment(matrices, TEST)
     models, hybrid = BaseModels.load(fitted / "models"), Hybrid.load(blended / HYBRID)
     tasks = both_tasks(asked, data)
-    chances = ProbabilityRows()
+    chances = ProbabilityRows.of_sample(asked.height, options.seed)
     lists = contender_lists(models, hybrid, tasks, max(options.ks), config.ranker.per_source, watch=chances)
     content: Any = models["content"]
     table = per_query(lists, tasks, options.ks, models.stats.share, content.vectors())

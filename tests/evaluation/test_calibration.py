@@ -131,7 +131,7 @@ def ranked(query, item, p):
 
 
 def test_rows_of_all_blocks_meet_their_outcomes_whatever_order_they_came_in():
-    gathered = ProbabilityRows()
+    gathered = ProbabilityRows.of_sample(2, 0)
     gathered("cart", np.array([1]), ranked([0, 0], [2, 0], [0.3, 0.1]))
     gathered("cart", np.array([0]), ranked([0], [1], [0.9]))
     relevant = carts([np.array([1]), np.array([0, 3])], 4)
@@ -144,15 +144,23 @@ def test_rows_of_all_blocks_meet_their_outcomes_whatever_order_they_came_in():
     assert found["listed"]["brier"] == pytest.approx((0.1**2 + 0.3**2) / 2)
 
 
+def test_of_many_queries_a_seeded_sample_is_judged(monkeypatch):
+    monkeypatch.setattr(module, "QUERIES", 3)
+    gathered = ProbabilityRows.of_sample(10, 1)
+    gathered("cart", np.arange(10), ranked(np.arange(10), np.zeros(10, int), np.full(10, 0.5)))
+    assert len(gathered.of("cart").query) == 3
+    assert gathered.of("cart").query.tolist() == np.flatnonzero(ProbabilityRows.of_sample(10, 1).judged).tolist()
+
+
 def test_a_ranker_without_probabilities_leaves_nothing():
-    gathered = ProbabilityRows()
+    gathered = ProbabilityRows.of_sample(1, 0)
     gathered("cart", np.array([0]), ranked([0], [1], None))
     assert calibration_records(gathered, {"cart": None}, {}) == {}
 
 
 def test_the_lists_show_every_candidate_to_the_watch_and_do_not_change(fitted, small_shop):
     """Chances made of the scores: each listed item of the hybrid is among the rows, once."""
-    seen = ProbabilityRows()
+    seen = ProbabilityRows.of_sample(len(small_shop.tasks["cart"]), 0)
 
     def watch(task, rows, block):
         chance = 1 / (1 + np.exp(-block.scores))

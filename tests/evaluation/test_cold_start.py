@@ -32,6 +32,9 @@ NOTHING = pl.DataFrame(schema={"order_id": pl.String, "items": pl.List(pl.String
 
 
 def unknown(items=(), texts=(), bought=NOTHING, newcomers=NOBODY):
+    """With words: beside fillers that nobody buys."""
+    if items:
+        items, texts = (*items, *(f"z{i:02}" for i in range(len(FILLERS)))), (*texts, *FILLERS)
     return Unknowns(newcomers, IdMap(tuple(items)), tuple(texts), bought, len(items), [[], [], []])
 
 
@@ -118,6 +121,9 @@ def test_a_shop_without_strangers_says_so(fitted, small_shop):
     assert {r["value"] for r in rows if r["bucket"] in (NEWCOMERS, UNSOLD)} == {None}
 
 
+FILLERS = tuple(f"{chr(0x4E00 + 7 * i) * 4}" for i in range(14))  # words of their own, so that "tea" stays rare
+
+
 @pytest.fixture
 def drinks(tiny_data):
     """Two customers, four known items with words, two asked orders."""
@@ -138,10 +144,10 @@ def test_never_sold_items_are_found_by_the_words_of_history_and_cart(drinks):
     tasks = {"next_basket": ask(asked, data, nothing)}
     (row,) = unsold_records(Content(), data, new, tasks, options)
     assert row["value"] == 0.5, "x is shown the tea, y the paint"
-    assert (row["n"], row["bought"], row["pool"], row["whole_pool"]) == (2, 2, 3, 3)
-    assert row["expected"] == pytest.approx(1 / 3)
+    assert (row["n"], row["bought"], row["pool"], row["whole_pool"]) == (2, 2, 17, 17)
+    assert row["expected"] == pytest.approx(1 / 17)
     assert row["empty_lists"] == 0
-    (every,) = unsold_records(Content(), data, new, tasks, replace(OPTIONS, primary_k=10))
+    (every,) = unsold_records(Content(), data, new, tasks, replace(OPTIONS, primary_k=20))
     assert every["expected"] == 1, "a list that holds the whole pool"
     assert every["value"] == 0.5, "what has no word in common is not listed"
 

@@ -24,6 +24,7 @@ EDGES = np.array([0, *(s * 10.0**e for e in range(-5, -1) for s in (1, 2, 5)), *
 SMALLEST = 50  # rows of a bin; a smaller one is merged with the next lower, the lowest with the next higher
 NEAR = 1e-7  # log loss keeps this far from 0 and 1
 LISTED = 10  # ranks of a list that are judged on their own
+QUERIES = 5000  # queries whose candidates are judged; a seeded sample of more, since each has hundreds
 
 
 class Rows(NamedTuple):
@@ -36,16 +37,28 @@ class Rows(NamedTuple):
 
 @dataclass
 class ProbabilityRows:
-    """Gathers the hybrid's probabilities block by block; handed to `contender_lists` as `watch`."""
+    """Gathers the hybrid's probabilities block by block; handed to `contender_lists` as `watch`.
 
+    `judged` bool (n_queries,): whose candidates are kept.
+    """
+
+    judged: NDArray[np.bool_]
     parts: dict[str, list[tuple[int, Rows]]] = field(default_factory=dict)
+
+    @classmethod
+    def of_sample(cls, n: int, seed: int) -> "ProbabilityRows":
+        """For at most QUERIES of n queries."""
+        judged = np.zeros(n, bool)
+        judged[np.random.default_rng(seed).permutation(n)[:QUERIES]] = True
+        return cls(judged)
 
     def __call__(self, task: str, rows: Ints, ranked: Any) -> None:
         """`rows` int64: queries of the block; `ranked.probabilities` float32 (m,), None where the ranker has none."""
         p = getattr(ranked, "probabilities", None)
         if p is not None:
-            found = ranked.candidates
-            part = Rows(rows[found.query], found.item, np.asarray(p, np.float32))
+            query = rows[ranked.candidates.query]
+            kept = self.judged[query]
+            part = Rows(query[kept], ranked.candidates.item[kept], np.asarray(p, np.float32)[kept])
             self.parts.setdefault(task, []).append((int(rows[0]), part))
 
     def of(self, task: str) -> Rows:
