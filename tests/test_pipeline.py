@@ -11,6 +11,7 @@ import pytest
 
 from recsys import pipeline, training
 from recsys.data.synthetic import SyntheticOptions, dirty, write_csv
+from recsys.evaluation.cold_start import QUERIES
 from recsys.finish import register_model
 from recsys.ranking.base_models import SINGLES
 from recsys.registry import tracking
@@ -52,7 +53,7 @@ def test_the_report_holds_all_that_people_and_programs_read(trained):
     held = {p.name for p in trained.report.iterdir()}
     assert held == {
         "report.html", "metrics.json", "coverage.json", "importances.json", "examples.json", "ingest.json",
-        "run.json", "per_query.parquet", "figures",
+        "run.json", "per_query.parquet", "figures", "segments.json", "calibration.json", "cold_start.json",
     }  # fmt: skip
     latest = trained.report.parent / "latest"
     assert latest.resolve() == trained.report.resolve()
@@ -96,6 +97,24 @@ def test_records_are_the_means_of_the_kept_queries(trained):
             values = table[column].to_numpy()
             assert r["n"] == np.isfinite(values).sum()
             assert r["value"] == pytest.approx(np.nanmean(values), abs=1e-12)
+
+
+def test_groups_and_cold_start_are_told_with_their_numbers(trained):
+    """Groups in metrics.json are those of segments.json; the whole history is the sample's own recall."""
+    groups = pipeline.read_json(trained.report / "metrics.json")["groups"]
+    assert groups
+    assert all(row in pipeline.read_json(trained.report / "segments.json") for row in groups)
+    cold = pipeline.read_json(trained.report / "cold_start.json")
+    table = pl.read_parquet(trained.report / "per_query.parquet")
+    assert table.height < QUERIES, "all queries are in the sample"
+    for row in cold:
+        if row["bucket"] == "whole history":
+            column = f"{row['contender']}|{row['task']}|all|recall|10"
+            assert row["value"] == pytest.approx(np.nanmean(table[column].to_numpy()), abs=1e-12)
+    assert {row["bucket"] for row in cold} == {
+        "whole history", "as if no order were known", "as if one order were known", "one order in fact",
+        "first order ever", "items never sold",
+    }  # fmt: skip
 
 
 def test_a_second_run_builds_nothing_and_registers_nothing_new(trained):

@@ -23,6 +23,10 @@ from recsys.registry.report import build_report
 from recsys.stages import alive, seconds
 
 SHOWN_VERSIONS = ("recsys", "polars", "numpy", "scipy", "implicit", "lightgbm", "scikit-learn", "mlflow", "prefect")
+EVALUATED = (
+    "metrics.json", "coverage.json", "importances.json", "examples.json", "segments.json", "calibration.json",
+    "cold_start.json", "per_query.parquet",
+)  # fmt: skip
 REPORT = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")  # a report's folder
 UNFINISHED = re.compile(r"\.(?:latest|\d{8}T\d{6}-[0-9a-f]{6}(?:\.old)?)\.(\d+)")  # of the process of that number
 
@@ -79,7 +83,7 @@ def write_report(config: Config, finished: Finished, now: datetime, registered: 
 
 
 def _fill(fresh: Path, config: Config, finished: Finished, now: datetime, registered: dict[str, Any] | None) -> None:
-    for name in ("metrics.json", "coverage.json", "importances.json", "examples.json", "per_query.parquet"):
+    for name in EVALUATED:
         shutil.copyfile(finished.evaluated / name, fresh / name)
     shutil.copyfile(finished.ingested / "ingest.json", fresh / "ingest.json")
     write_json(fresh / "run.json", run_facts(config, finished, now, registered))

@@ -25,7 +25,10 @@ from recsys.data.interactions import lines_before, train_data
 from recsys.data.splits import Moment, any_depth, ask, asked_orders, both_tasks, moments, nothing
 from recsys.data.store import load_train_data, save_train_data
 from recsys.data.sufficiency import Check, judge, require_sufficient
+from recsys.data.unknowns import load_unknowns, save_unknowns, unknowns
 from recsys.errors import InputError
+from recsys.evaluation.calibration import ProbabilityRows, calibration_records
+from recsys.evaluation.cold_start import cold_start_records
 from recsys.evaluation.examples import examples
 from recsys.evaluation.protocols import (
     HYBRID,
@@ -37,6 +40,7 @@ from recsys.evaluation.protocols import (
     per_query,
     records,
 )
+from recsys.evaluation.segments import segment_records
 from recsys.ranking.base_models import BaseModels, params
 from recsys.ranking.blend import training_rows
 from recsys.ranking.features import GROUPS
@@ -118,6 +122,8 @@ def _build_matrices(config: Config, ingested: Path, out: Path) -> None:
             "items of a known customer; export a longer period, or lower interactions.min_item_orders"
         )
     n_test = _save_moment(config, checked.orders, checked.catalog, test, out / TEST)
+    data, asked = load_moment(out, TEST)
+    save_unknowns(unknowns(checked.orders, checked.catalog, test, data, asked), out / TEST / "unknowns")
     require_sufficient(
         judge(checked.orders, read=checked.read, rejected=checked.count("rejected"), queries=n_test,
               options=config.data.sufficiency)
@@ -207,15 +213,19 @@ def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: 
     data, asked = load_moment(matrices, TEST)
     models, hybrid = BaseModels.load(fitted / "models"), Hybrid.load(blended / HYBRID)
     tasks = both_tasks(asked, data)
-    lists = contender_lists(models, hybrid, tasks, max(options.ks), config.ranker.per_source)
+    chances = ProbabilityRows.of_sample(asked.height, options.seed)
+    lists = contender_lists(models, hybrid, tasks, max(options.ks), config.ranker.per_source, watch=chances)
     content: Any = models["content"]
     table = per_query(lists, tasks, options.ks, models.stats.share, content.vectors())
     rows = records(table, lists, len(data.items), options)
     best = choose_best(rows, options)
+    unknown = load_unknowns(matrices / TEST / "unknowns")
+    segments = segment_records(table, lists, tasks, data, unknown.categories, options)
     segment, metric, k = options.primary_segment, options.primary_metric, options.primary_k
     found = {
         "records": rows,
         "paired": paired_records(table, rows, options),
+        "groups": [r for r in segments if "baseline" in r and (r["metric"] == metric or r["of"] == "items")],
         "primary": {
             "task": TASKS[0] if options.primary_task == "both" else options.primary_task,
             "segment": segment,
@@ -231,6 +241,10 @@ def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: 
     write_json(
         out / "coverage.json", {c: {"counts": sorted(n[n > 0].tolist(), reverse=True)} for c, n in counts.items()}
     )
+    write_json(out / "segments.json", segments)
+    write_json(out / "calibration.json", calibration_records(chances, tasks, lists, options.level))
+    cold = cold_start_records(models, hybrid, config.ranker.per_source, data, tasks, lists, unknown, options)
+    write_json(out / "cold_start.json", cold)
     share = hybrid.importances()
     group_of = {feature: group for group, features in GROUPS.items() for feature in features}
     write_json(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.registry import quality_plots, run_plots
+from recsys.registry import calibration_plots, quality_plots, run_plots, segment_plots
 from recsys.registry.figures import SLIM, WIDE, plots_of, save_figures
 from recsys.registry.run_files import RunFiles, load_run_files
 from recsys.registry.theme import SINGLES, chart_style, looks, spread
@@ -44,8 +44,8 @@ def test_importing_figures_never_touches_pyplot() -> None:
 
 def test_a_whole_run_has_every_figure(run: RunFiles) -> None:
     assert [plot.key for plot in plots_of(run)] == [
-        "values-0", "values-1", "ratios", "depth", "repeat-new", "segments-0", "segments-1",
-        "importance", "reach", "reliability", "intake", "times",
+        "values-0", "values-1", "ratios", "depth", "repeat-new", "segments-ratios", "segments-0", "segments-1",
+        "segments-2", "importance", "reach", "reliability", "intake", "times",
     ]  # fmt: skip
 
 
@@ -53,7 +53,10 @@ def test_titles_say_findings(run: RunFiles) -> None:
     titles = {plot.key: plot.title for plot in plots_of(run)}
     assert titles["values-0"] == "Next basket: hybrid 30.3%, ahead of hybrid without cart 29.1%"
     assert titles["ratios"] == "Hybrid beats the best single model in 2 of 5 comparisons and loses in 1"
-    assert titles["segments-1"] == "By cart size: hybrid leads in 3 of 3 groups"
+    assert titles["segments-2"] == "By cart size: hybrid leads in 3 of 3 groups"
+    assert titles["segments-ratios"] == (
+        "Hybrid beats the group's best single model beyond chance in 2 of 17 groups, and is worse in 5"
+    )
     assert titles["intake"] == "98.1% of 1,469,307 rows read were kept; 1 of 3 checks failed"
     assert titles["times"] == "4 min 50 s in all; train ranker took 25.8%"
 
@@ -169,3 +172,51 @@ def test_rows_removed_add_up_to_read_less_kept(sample: Any) -> None:
         "rejected": 1,
         "otherwise left out": 3,
     }
+
+
+def test_the_groups_forest_has_a_dot_per_compared_group(run: RunFiles) -> None:
+    rows = segment_plots.compared_rows(run)
+    with chart_style():
+        figure = segment_plots.segment_forest(run, WIDE)
+    dots = [line for ax in figure.axes for line in ax.lines if len(line.get_xdata()) == 1]
+    assert sorted(line.get_xdata()[0] for line in dots) == sorted(r["ratio"] for r in rows)
+    assert [len(ax.get_yticks()) for ax in figure.axes] == [7, 10]
+
+
+def test_categories_are_rows_and_sizes_are_columns(run: RunFiles) -> None:
+    with chart_style():
+        rows, columns = (segment_plots.by_segment(run, d, WIDE) for d in ("category", "orders before"))
+    assert [t.get_text() for t in rows.axes[0].get_yticklabels()] == [
+        "Dairy, n = 2,200", "Household & garden, n = 900", "other, n = 400",
+    ]  # fmt: skip
+    assert [t.get_text() for t in columns.axes[0].get_xticklabels()] == [
+        "1\nn = 350", "2–4\nn = 1,120", "5–19\nn = 2,980", "20+\nn = 1,700",
+    ]  # fmt: skip
+
+
+def test_groups_of_items_show_recall_where_another_metric_is_primary(sample: Any, tmp_path: Path) -> None:
+    content = sample.metrics()
+    content["primary"]["metric"] = "ndcg"
+    found = load_run_files(sample.write(tmp_path, metrics=content))
+    assert {r["metric"] for r in segment_plots.segment_rows(found, "category")} == {"recall"}
+
+
+def test_reliability_is_logarithmic_and_marks_what_nobody_bought(run: RunFiles) -> None:
+    with chart_style():
+        figure = calibration_plots.reliability(run, WIDE)
+        figure.draw_without_rendering()
+    ax = figure.axes[0]
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0.001%", "0.01%", "0.1%", "1%", "10%", "100%"]
+    dots, none, *_ = ax.collections
+    assert (len(dots.get_offsets()), len(none.get_offsets())) == (11, 1)
+    assert none.get_offsets()[0][1] == ax.get_ylim()[0]
+    np.testing.assert_allclose(dots.get_offsets()[:, 1], 0.8 * dots.get_offsets()[:, 0])
+
+
+def test_reliability_of_an_older_run_has_no_intervals_and_is_drawn(sample: Any, tmp_path: Path) -> None:
+    bins = [{"predicted": 0.2, "observed": 0.3, "n": 40}, {"predicted": 0.0, "observed": 0.0, "n": 900}]
+    old = {"cart": {"bins": bins, "brier": 0.1, "brier_reference": 0.2}}
+    found = load_run_files(sample.small(tmp_path, calibration=old))
+    with chart_style():
+        calibration_plots.reliability(found, SLIM).draw_without_rendering()

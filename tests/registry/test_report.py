@@ -13,6 +13,7 @@ from recsys.errors import InputError
 from recsys.registry.findings import half_of_slots, paired_finding, standing, verdict
 from recsys.registry.report import build_report, metric_table, reach_table, tiles
 from recsys.registry.run_files import load_run_files
+from recsys.registry.segment_findings import losses, losses_finding
 
 VOID = {"meta", "link", "br", "input", "use", "path", "img"}
 
@@ -65,7 +66,7 @@ def whole(sample: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 
 def test_the_page_holds_every_section_and_the_verdict(whole: tuple[Path, str]) -> None:
     page = Page(whole[1])
-    sections = {"contenders", "gain", "depth", "groups", "ranker", "reliability", "examples", "data", "run"}
+    sections = {"contenders", "gain", "depth", "groups", "cold", "ranker", "reliability", "examples", "data", "run"}
     assert sections <= set(page.ids)
     assert "Hybrid finds 30.3% (29.0–31.6) of what is bought in the next basket" in page.text
     assert "1.20 (1.15–1.25) times the best single model, frequency; the interval excludes 1" in page.text
@@ -231,3 +232,38 @@ def test_paired_finding_counts_wins_and_losses() -> None:
 
     rows = [row(1.1, 1.2), row(0.9, 1.1), row(0.7, 0.8)]
     assert paired_finding(rows, "hybrid") == "Hybrid beats the best single model in 1 of 3 comparisons and loses in 1"
+
+
+def test_every_lost_group_is_named_beyond_chance_first(whole: tuple[Path, str]) -> None:
+    text = Page(whole[1]).text
+    assert (
+        "In 10 of 17 groups the best single model finds more than the hybrid, beyond chance in 5: next basket, orders "
+        "before 1; cart, orders before 1; next basket, category Dairy; cart, category Dairy; cart, cart size 1"
+    ) in text
+    rows = [{"ratio": 0.9, "ratio_low": 0.7, "ratio_high": 1.1}, {"ratio": 1.2, "ratio_low": 1.1, "ratio_high": 1.3},
+            {"ratio": 0.95, "ratio_low": 0.91, "ratio_high": 0.99}]  # fmt: skip
+    assert [row["ratio"] for row in losses(rows)] == [0.95, 0.9]
+    assert losses_finding(rows[1:2]) == "In no group does the best single model find more than the hybrid"
+
+
+def test_cold_start_says_what_was_found_and_where_too_few_were_asked(whole: tuple[Path, str]) -> None:
+    text = Page(whole[1]).text
+    assert "As if no order were known: next basket hybrid" in text
+    assert "One order in fact: 9 orders in the test, too few to say." in text
+    assert "First order ever: none in the test." in text
+    assert (
+        "cart 1.4% (0.3–2.6) by likeness of words, 0.038% by a random list, better beyond chance; next basket" in text
+    )
+    assert "0.038% by a random list, may be chance." in text
+
+
+def test_probabilities_have_a_row_for_all_candidates_and_one_for_the_list(whole: tuple[Path, str]) -> None:
+    text = Page(whole[1]).text
+    for row in ("all candidates 900,000 1.3%", "first 10 of the list 42,000 1.3%"):
+        assert row in text
+
+
+def test_a_run_without_groups_cold_start_and_probabilities_has_no_such_sections(sample: Any, tmp_path: Path) -> None:
+    page = Page(build_report(sample.small(tmp_path / "run"), tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert not {"groups", "cold", "reliability"} & set(page.ids)
+    assert not {"#groups", "#cold", "#reliability"} & set(page.targets)

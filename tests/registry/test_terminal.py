@@ -76,3 +76,21 @@ def test_without_a_hybrid_there_is_no_ratio(sample: Any, kind: str) -> None:
     text = printed({**content, "records": records, "best": "frequency"})
     assert "times" not in text
     assert "Report:" in text
+
+
+def test_groups_are_counted_and_the_lost_ones_named(sample: Any) -> None:
+    rows = [
+        {
+            "task": "cart",
+            "dimension": "cart size",
+            "bucket": name,
+            "ratio": r,
+            "ratio_low": r - 0.1,
+            "ratio_high": r + 0.1,
+        }
+        for name, r in (("1", 0.8), ("2–3", 1.0), ("4+", 1.3))
+    ]
+    text = printed(sample.metrics() | {"groups": rows})
+    assert "Groups: better than the group's best single model beyond chance in 1 of 3" in text
+    assert "worse beyond chance in 1: cart cart size 1" in text
+    assert "Groups" not in printed(sample.metrics())

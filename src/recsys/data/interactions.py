@@ -146,7 +146,7 @@ def _histories(coded: pl.DataFrame, customers: IdMap, n_items: int) -> Histories
 
 def item_facts(items: IdMap, catalog: pl.DataFrame, lines: pl.DataFrame) -> ItemFacts:
     """Catalog rows in the order of `items`; prices from the lines of the moment, never from the catalog's today."""
-    table = pl.DataFrame({"item_id": items.ids}).join(
+    table = pl.DataFrame({"item_id": items.ids}, schema={"item_id": pl.String}).join(
         catalog.unique("item_id", keep="first", maintain_order=True),
         on="item_id",
         how="left",

@@ -110,7 +110,7 @@ def asked_orders(orders: pl.DataFrame, moment: Moment, data: TrainData, min_know
     if moment.asked is not None:
         known = known.join(moment.asked.lazy(), on=["customer_id", "order_id"], how="semi")
     elif isinstance(moment.at, datetime):
-        known = known.filter(pl.col("ordered_at").is_between(moment.at, moment.until, closed="left"))
+        known = known.filter(in_window(moment))
     found = (
         known.group_by("customer_id", "order_id")
         .agg(pl.col("ordered_at").min(), pl.col("item_id"))
@@ -119,15 +119,21 @@ def asked_orders(orders: pl.DataFrame, moment: Moment, data: TrainData, min_know
         .unique("customer_id", keep="first", maintain_order=True)
         .collect()
     )
-    items = [_by_hash(order, row) for order, row in zip(found["order_id"], found["item_id"].to_list(), strict=True)]
+    items = [hash_order(order, row) for order, row in zip(found["order_id"], found["item_id"].to_list(), strict=True)]
     return found.select("customer_id", "order_id", items=pl.Series(items, dtype=pl.List(pl.String)))
+
+
+def in_window(moment: Moment) -> pl.Expr:
+    """Lines of the window of a moment that is one for all, its end excluded."""
+    assert isinstance(moment.at, datetime)
+    return pl.col("ordered_at").is_between(moment.at, moment.until, closed="left")
 
 
 def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
-def _by_hash(order: str, items: Sequence[str]) -> list[str]:
+def hash_order(order: str, items: Sequence[str]) -> list[str]:
     """Items in an order that nobody chose: the hash of order and item."""
     return sorted(items, key=lambda item: _digest(f"{order}|{item}"))
 
@@ -170,14 +176,19 @@ def any_depth(size: int, order: str) -> int:
 
 def ask(asked: pl.DataFrame, data: TrainData, visible: Callable[[int, str], int]) -> Queries:
     """Queries out of `asked_orders(...)`; `visible(size, order_id)` says how many items lie in the cart."""
+    who = data.customers.positions(asked["customer_id"].to_list())
+    return hide(asked, data.histories.take(who), data, visible)
+
+
+def hide(asked: pl.DataFrame, histories: Histories, data: TrainData, visible: Callable[[int, str], int]) -> Queries:
+    """Queries of `asked` (order_id, items) with these histories, row by row: some items shown, the others hidden."""
     items = [data.items.positions(row) for row in asked["items"].to_list()]
     orders = tuple(asked["order_id"])
     shown = [visible(len(row), order) for row, order in zip(items, orders, strict=True)]
     n_items = len(data.items)
-    who = data.customers.positions(asked["customer_id"].to_list())
     cart = carts([row[:n] for row, n in zip(items, shown, strict=True)], n_items)
     relevant = carts([row[n:] for row, n in zip(items, shown, strict=True)], n_items)
-    return Queries(orders, data.histories.take(who).with_cart(cart), relevant)
+    return Queries(orders, histories.with_cart(cart), relevant)
 
 
 def both_tasks(asked: pl.DataFrame, data: TrainData) -> dict[str, Queries]:

@@ -5,7 +5,7 @@ new = both restricted to what the customer never bought. Queries without a relev
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ from recsys.evaluation.metrics import (
     ranking_metrics,
 )
 from recsys.ranking.base_models import SINGLES, BaseModels, cart_scores, history_scores, single_scores
-from recsys.ranking.blend import by_block, rank
+from recsys.ranking.blend import Ranked, by_block, rank
 from recsys.ranking.hybrid import Hybrid
 from recsys.ranking.topk import top_k, top_k_of_rows
 
@@ -53,10 +53,21 @@ class EvaluationOptions:
 Lists = dict[tuple[str, str, str], Ints]  # (contender, task, segment) → int64 (n_queries, k) with -1
 
 
-def contender_lists(models: BaseModels, hybrid: Hybrid, tasks: dict[str, Queries], k: int, per_source: int) -> Lists:
+Watch = Callable[[str, Ints, Ranked], None]  # (task, queries of the block, their ranked candidates)
+
+
+def contender_lists(
+    models: BaseModels,
+    hybrid: Hybrid,
+    tasks: dict[str, Queries],
+    k: int,
+    per_source: int,
+    watch: Watch | None = None,
+) -> Lists:
     """Lists of every single model and of the hybrid, for every task and segment.
 
-    The queries of all tasks are about the same orders and differ in their carts only.
+    The queries of all tasks are about the same orders and differ in their carts only. `watch` is shown the
+    hybrid's candidates of every block, from several threads and in any order.
     """
     first = next(iter(tasks.values()))
 
@@ -69,7 +80,10 @@ def contender_lists(models: BaseModels, hybrid: Hybrid, tasks: dict[str, Queries
             for name in SINGLES:
                 scores = single_scores(name, sources, asked.has_cart)
                 out |= _segments((name, task), single_lists(scores, asked, k))
-            out |= _segments((HYBRID, task), _hybrid_lists(models, hybrid, asked, sources, k, per_source))
+            ranked = rank(models, hybrid, asked, per_source, sources=sources)
+            if watch is not None:
+                watch(task, rows, ranked)
+            out |= _segments((HYBRID, task), _hybrid_lists(ranked, asked, k))
         return out
 
     parts = by_block(len(first), block)
@@ -106,15 +120,7 @@ def single_lists(scores: Floats, queries: Histories, k: int) -> dict[str, Ints]:
     return {"all": every, "repeat": repeat, "new": new}
 
 
-def _hybrid_lists(
-    models: BaseModels,
-    hybrid: Hybrid,
-    queries: Histories,
-    sources: dict[str, Floats],
-    k: int,
-    per_source: int,
-) -> dict[str, Ints]:
-    ranked = rank(models, hybrid, queries, per_source, sources=sources)
+def _hybrid_lists(ranked: Ranked, queries: Histories, k: int) -> dict[str, Ints]:
     query, item = ranked.candidates.query, ranked.candidates.item
     own = owned_items(queries)
     marked = np.zeros(own.shape, bool)

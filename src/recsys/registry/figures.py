@@ -8,8 +8,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from recsys.registry import findings, quality_plots, run_plots
-from recsys.registry.run_files import RunFiles, load_run_files, number, select, tasks_of
+from recsys.registry import calibration_plots, findings, quality_plots, run_plots, segment_findings, segment_plots
+from recsys.registry.run_files import Row, RunFiles, load_run_files, number, select, tasks_of
 from recsys.registry.theme import PAPER, chart_style, to_svg
 
 WIDE, SLIM = 10.4, 4.4  # inches; drawn at about 1040 and 400 pixels
@@ -97,18 +97,32 @@ def _comparison_plots(run: RunFiles) -> list[Plot]:
 
 
 def _segment_plots(run: RunFiles) -> list[Plot]:
-    dimensions = dict.fromkeys(str(row["dimension"]) for row in run.segments)
-    chosen = {d: quality_plots.segment_rows(run, d) for d in dimensions}
-    return [
+    chosen = {d: segment_plots.segment_rows(run, d) for d in segment_plots.dimensions(run)}
+    compared = segment_plots.compared_rows(run)
+    forest = Plot(
+        key="segments-ratios", section="segments", title=segment_findings.forest_finding(compared),
+        note="Each group against its own best single model. A hollow dot's interval includes 1; of many intervals at "
+        "95%, one in forty lies wholly below 1 by chance.",
+        draw=partial(segment_plots.segment_forest, run),
+    )  # fmt: skip
+    return ([forest] if compared else []) + [
         Plot(
             key=f"segments-{i}", section="segments",
-            title=findings.segment_finding(rows, run.best, dimension),
-            note="Bars are intervals; n counts the queries of a group.",
-            draw=partial(quality_plots.by_segment, run, dimension),
+            title=segment_findings.segment_finding(rows, run.best, dimension),
+            note=_segment_note(rows), draw=partial(segment_plots.by_segment, run, dimension),
         )
         for i, (dimension, rows) in enumerate(chosen.items())
         if rows
     ]  # fmt: skip
+
+
+def _segment_note(rows: list[Row]) -> str:
+    if any(row.get("of") == "items" for row in rows):
+        return (
+            "Bars are intervals. Recall of the relevant items of the group, in the list of all items; n counts the "
+            "queries with such an item."
+        )
+    return "Bars are intervals; n counts the queries of a group."
 
 
 def _ranker_plots(run: RunFiles) -> list[Plot]:
@@ -128,8 +142,9 @@ def _ranker_plots(run: RunFiles) -> list[Plot]:
     if run.calibration:
         found.append(Plot(
             key="reliability", section="reliability", title=findings.calibration_finding(run.calibration),
-            note="On the dashed line a probability means what it says; larger dots stand for more rows.",
-            draw=partial(run_plots.reliability, run),
+            note="On the dashed line a probability means what it says. Both scales are logarithmic; bars are "
+            "intervals, a triangle stands where nothing was bought, larger dots stand for more rows.",
+            draw=partial(calibration_plots.reliability, run),
         ))  # fmt: skip
     return found
 

@@ -198,15 +198,6 @@ def _skill(task: str, data: Row) -> str:
     return f"{percent(abs(gain))} {'lower' if gain >= 0 else 'higher'} ({task_name(task).lower()})"
 
 
-def segment_finding(rows: list[Row], best: str, dimension: str) -> str:
-    """In how many groups the best contender has the highest value."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row["task"], row["bucket"]), []).append(row)
-    won = sum(max(g, key=lambda r: float(r["value"]))["contender"] == best for g in groups.values())
-    return f"By {label(dimension)}: {label(best)} leads in {won} of {len(groups)} groups"
-
-
 def ingest_finding(ingest: Row) -> str:
     failed = [check for check in ingest["checks"] if not check["passed"]]
     share = percent(ingest["kept"] / ingest["read"]) if ingest["read"] else percent(0)

@@ -1,6 +1,5 @@
 """Figures of how well contenders recommend: values with intervals, ratios, depth, repeat against new."""
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -8,7 +7,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from recsys.registry.findings import standing
 from recsys.registry.run_files import Row, RunFiles, number, segments_of, select, tasks_of
 from recsys.registry.theme import (
-    ACCENT,
     INK,
     MUTED,
     NARROW,
@@ -56,7 +54,7 @@ def _order(rows: list[Row], segment: str) -> list[str]:
 def _dot_panel(ax: Axes, rows: list[Row], order: list[str], style: dict[str, Look], metric: str) -> None:
     for row in rows:
         look, y = style[row["contender"]], order.index(row["contender"])
-        low, high = _bounds(row)
+        low, high = bounds(row)
         ax.plot(
             [low, high],
             [y, y],
@@ -70,7 +68,7 @@ def _dot_panel(ax: Axes, rows: list[Row], order: list[str], style: dict[str, Loo
             amount(metric, row["value"]), (high, y), (6, 0), textcoords="offset points", va="center",
             fontsize=8, color=INK if look.strong else MUTED, fontweight=look.weight,
         )  # fmt: skip
-    top = max((_bounds(row)[1] for row in rows), default=1.0)
+    top = max((bounds(row)[1] for row in rows), default=1.0)
     ax.set_xlim(0, (top or 1.0) * 1.3)
     value_axis(ax, metric)
 
@@ -85,7 +83,7 @@ def _name_rows(ax: Axes, names: list[Look], rows: int) -> None:
         text.set_color(look.color if look.strong else INK)
 
 
-def _bounds(row: Row) -> tuple[float, float]:
+def bounds(row: Row) -> tuple[float, float]:
     """Interval of a record, or its value twice where it has none."""
     low, high = number(row.get("low")), number(row.get("high"))
     return (float(row["value"]) if low is None else low, float(row["value"]) if high is None else high)
@@ -104,11 +102,11 @@ def forest(run: RunFiles, width: float) -> Figure:
     heights = [0.5 + (0.27 if width >= NARROW else 0.4) * len(select(rows, task=task)) for task in tasks]
     figure = Figure(figsize=(width, sum(heights) + 0.5), layout="constrained")
     axes = figure.subplots(len(tasks), 1, squeeze=False, height_ratios=heights)[:, 0]
-    limits, comma = _ratio_limits(rows), ", " if width >= NARROW else ",\n"
+    limits, comma = ratio_limits(rows), ", " if width >= NARROW else ",\n"
     for ax, task in zip(axes, tasks, strict=True):
         chosen = select(rows, task=task)
         ordered = [r for s in segments_of(chosen) for r in select(chosen, segment=s)]
-        _forest_panel(ax, ordered, style, limits)
+        forest_panel(ax, ordered, style, limits)
         names = [f"{segment_name(r['segment'])}{comma}against {label(str(r['baseline']))}" for r in ordered]
         ax.set_yticks(range(len(ordered)), names)
         ax.set_title(task_name(task))
@@ -116,14 +114,16 @@ def forest(run: RunFiles, width: float) -> Figure:
     return figure
 
 
-def _ratio_limits(rows: list[Row]) -> tuple[float, float]:
+def ratio_limits(rows: list[Row]) -> tuple[float, float]:
     """Whole of every interval and the line at 1, within 0.1 to 1000 and with room for the labels."""
     values = [number(row.get(name)) or 1.0 for row in rows for name in ("ratio", "ratio_low", "ratio_high")]
     low, high = max(0.1, min(0.95, *values)), min(1000.0, max(1.05, *values))
     return low / (high / low) ** 0.06, high * (high / low) ** 0.06
 
 
-def _forest_panel(ax: Axes, rows: list[Row], style: dict[str, Look], limits: tuple[float, float]) -> None:
+def forest_panel(
+    ax: Axes, rows: list[Row], style: dict[str, Look], limits: tuple[float, float], ticks: int = 5
+) -> None:
     ax.set_xscale("log")
     ax.set_xlim(*limits)
     ax.axvline(1, color=INK, lw=1.1, zorder=1)
@@ -139,12 +139,12 @@ def _forest_panel(ax: Axes, rows: list[Row], style: dict[str, Look], limits: tup
         )  # fmt: skip
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
-    ax.xaxis.set_major_locator(FixedLocator(_few_ticks(*limits)))
+    ax.xaxis.set_major_locator(FixedLocator(_few_ticks(*limits, ticks)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
 
 
-def _few_ticks(low: float, high: float, most: int = 5) -> list[float]:
+def _few_ticks(low: float, high: float, most: int) -> list[float]:
     """Round ratios inside the limits, 1 always among them, at most about `most`."""
     inside = [tick for tick in _RATIO_TICKS if low <= tick <= high]
     step = max(1, -(-len(inside) // most))
@@ -172,11 +172,11 @@ def _curve_panel(ax: Axes, rows: list[Row], style: dict[str, Look]) -> None:
         curve = sorted(select(rows, contender=name), key=lambda row: int(row["k"]))
         ks, values, look = [r["k"] for r in curve], [r["value"] for r in curve], style[name]
         if look.strong:
-            low, high = zip(*(_bounds(r) for r in curve), strict=True)
+            low, high = zip(*(bounds(r) for r in curve), strict=True)
             ax.fill_between(ks, low, high, color=look.color, alpha=0.15, lw=0)
         ax.plot(ks, values, marker=look.marker, color=look.color, lw=2.4 if look.strong else 1.3, ms=4)
         ends[name] = (ks[-1], values[-1])
-    ax.set_ylim(0, 1.06 * max(_bounds(row)[1] for row in rows) or 1.0)
+    ax.set_ylim(0, 1.06 * max(bounds(row)[1] for row in rows) or 1.0)
     ax.set_xticks(sorted({row["k"] for row in rows}))
     side_labels(ax, ends, style, gap=0.068)
 
@@ -209,8 +209,8 @@ def has_repeat_new(run: RunFiles) -> bool:
 def _cross_panel(ax: Axes, pairs: dict[str, tuple[Row, Row]], style: dict[str, Look]) -> None:
     for name, (repeat, new) in pairs.items():
         look = style[name]
-        ax.plot(_bounds(repeat), [new["value"]] * 2, color=look.color, lw=1.6, alpha=0.5)
-        ax.plot([repeat["value"]] * 2, _bounds(new), color=look.color, lw=1.6, alpha=0.5)
+        ax.plot(bounds(repeat), [new["value"]] * 2, color=look.color, lw=1.6, alpha=0.5)
+        ax.plot([repeat["value"]] * 2, bounds(new), color=look.color, lw=1.6, alpha=0.5)
         ax.plot(
             repeat["value"],
             new["value"],
@@ -226,50 +226,6 @@ def _cross_panel(ax: Axes, pairs: dict[str, tuple[Row, Row]], style: dict[str, L
 
 def _window(rows: list[Row]) -> tuple[float, float]:
     """Limits around all intervals; from zero, unless the values crowd together far from it."""
-    low, high = min(_bounds(row)[0] for row in rows), max(_bounds(row)[1] for row in rows)
+    low, high = min(bounds(row)[0] for row in rows), max(bounds(row)[1] for row in rows)
     room = 0.12 * (high - low) or 0.5
     return (low - room if low > 0.5 * high else 0.0, high + room)
-
-
-def segment_rows(run: RunFiles, dimension: str) -> list[Row]:
-    """Records of one dimension at the primary metric and k."""
-    return select(run.segments, dimension=dimension, metric=run.primary["metric"], k=run.primary["k"])
-
-
-def by_segment(run: RunFiles, dimension: str, width: float) -> Figure:
-    """Value with interval per bucket, a panel per task; the best contender in front, the others behind."""
-    rows, style = segment_rows(run, dimension), looks(run.metrics["records"], run.best)
-    tasks = tasks_of(rows)
-    figure, axes = panels(width, 3.0, len(tasks))
-    for ax, task in zip(axes, tasks, strict=True):
-        _bucket_panel(ax, select(rows, task=task), style)
-        ax.set_title(task_name(task))
-        ax.set_xlabel(label(dimension))
-        value_axis(ax, run.primary["metric"], vertical=True, ticks=5)
-    axes[0].set_ylabel(metric_name(run.primary["metric"], run.primary["k"]))
-    return figure
-
-
-def _bucket_panel(ax: Axes, rows: list[Row], style: dict[str, Look]) -> None:
-    buckets = list(dict.fromkeys(str(row["bucket"]) for row in rows))
-    names = list(dict.fromkeys(str(row["contender"]) for row in rows))
-    shifts = np.linspace(-0.12, 0.12, len(names)) if len(names) > 1 else np.zeros(1)
-    ends: dict[str, tuple[float, float]] = {}
-    for shift, name in zip(shifts, names, strict=True):
-        look, own = style.get(name, Look(label=label(name), color=ACCENT)), select(rows, contender=name)
-        xs = [buckets.index(str(row["bucket"])) + float(shift) for row in own]
-        ax.plot(
-            xs,
-            [r["value"] for r in own],
-            marker=look.marker,
-            ms=7 if look.strong else 5,
-            lw=1,
-            color=look.color,
-        )
-        ax.vlines(xs, *zip(*(_bounds(r) for r in own), strict=True), color=look.color, lw=2.2, alpha=0.5)
-        ends[name] = (xs[-1], own[-1]["value"])
-    sizes = {str(row["bucket"]): number(row.get("n")) for row in rows}
-    ax.set_xticks(range(len(buckets)), [f"{b}\nn = {sizes[b]:,.0f}" if sizes[b] else b for b in buckets])
-    ax.set_ylim(0, 1.08 * max(_bounds(row)[1] for row in rows) or 1.0)
-    ax.grid(axis="x", visible=False)
-    side_labels(ax, ends, style, gap=0.08)

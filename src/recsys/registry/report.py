@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from recsys.registry import findings, run_plots
+from recsys.registry import findings, group_tables, run_plots, segment_findings, segment_plots
 from recsys.registry.figures import SLIM, WIDE, Plot, plots_of
 from recsys.registry.run_files import Row, RunFiles, load_run_files, number, segments_of, select, tasks_of
 from recsys.registry.theme import looks
@@ -83,6 +83,7 @@ def _environment() -> Environment:
 
 def _context(run: RunFiles) -> dict[str, Any]:
     style = looks(run.metrics["records"], run.best)
+    compared = segment_plots.compared_rows(run)
     return {
         "run": run.run,
         "ingest": run.ingest,
@@ -99,6 +100,13 @@ def _context(run: RunFiles) -> dict[str, Any]:
         "best": run.best,
         "choices": _choices(run),
         "segment_rows": select(run.segments),
+        "losses": group_tables.lost_groups(compared),
+        "losses_finding": segment_findings.losses_finding(compared) if compared else "",
+        "cold_findings": segment_findings.cold_findings(run.cold_start),
+        "cold_customers": group_tables.cold_customers(run),
+        "cold_items": group_tables.cold_items(run),
+        "cold_rows": [row for row in select(run.cold_start) if row["about"] == "customers"],
+        "probabilities": group_tables.probabilities(run),
     }
 
 

@@ -36,7 +36,7 @@ REQUIRED_KEYS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunFiles:
-    """What one run left behind. `calibration` and `segments` are empty where the run did not write them."""
+    """What one run left behind; `calibration`, `segments` and `cold_start` are empty where it did not write them."""
 
     metrics: Row
     ingest: Row
@@ -46,6 +46,7 @@ class RunFiles:
     run: Row
     calibration: Mapping[str, Row]
     segments: list[Row]
+    cold_start: list[Row]
 
     @property
     def best(self) -> str:
@@ -76,6 +77,7 @@ def load_run_files(directory: Path) -> RunFiles:
         run=_required(directory, "run.json"),
         calibration=_optional(directory, "calibration.json", {}),
         segments=_optional(directory, "segments.json", []),
+        cold_start=_optional(directory, "cold_start.json", []),
     )
 
 

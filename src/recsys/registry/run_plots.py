@@ -1,4 +1,4 @@
-"""Figures of how a run came about: what the ranker uses, reach, reliability, data kept, time spent."""
+"""Figures of how a run came about: what the ranker uses, reach, data kept, time spent."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from recsys.registry.findings import group_sums
-from recsys.registry.run_files import Row, RunFiles, number
+from recsys.registry.run_files import Row, RunFiles
 from recsys.registry.theme import (
     ACCENT,
     GREY,
@@ -22,7 +22,7 @@ from recsys.registry.theme import (
     panels,
     value_axis,
 )
-from recsys.registry.wording import count, duration, label, percent, task_name
+from recsys.registry.wording import count, duration, label, percent
 
 _TOP_FEATURES = 15
 _CURVE_POINTS = 60
@@ -108,27 +108,6 @@ def _reach_curve(ax: Axes, counts: list[int], look: Look) -> None:
         xs, ys, color=look.color, lw=2.6 if look.strong else 1.3, marker=look.marker, markevery=[len(xs) - 1],
         ms=8 if look.strong else 5.5, label=entry, zorder=3 if look.strong else 2, clip_on=False,
     )  # fmt: skip
-
-
-def reliability(run: RunFiles, width: float) -> Figure:
-    """Observed against predicted share per bin; a dot grows with its rows; on the diagonal is honest."""
-    figure, axes = panels(width, 3.6, len(run.calibration))
-    for ax, (task, data) in zip(axes, run.calibration.items(), strict=True):
-        bins = [b for b in data["bins"] if number(b["observed"]) is not None and b["n"] > 0]
-        most = max((b["n"] for b in bins), default=1)
-        top = 1.08 * max((max(b["predicted"], b["observed"]) for b in bins), default=1.0)
-        ax.plot([0, top], [0, top], color=MUTED, lw=1, ls=(0, (4, 3)))
-        ax.plot([b["predicted"] for b in bins], [b["observed"] for b in bins], color=ACCENT, lw=1.2, alpha=0.6)
-        areas = [18 + 150 * b["n"] / most for b in bins]
-        xs, ys = [b["predicted"] for b in bins], [b["observed"] for b in bins]
-        ax.scatter(xs, ys, s=areas, color=ACCENT, alpha=0.75, lw=0, zorder=3)
-        ax.set_title(f"{task_name(task)}: Brier {data['brier']:.4f}, reference {data['brier_reference']:.4f}")
-        ax.set_xlabel("predicted probability")
-        ax.set(xlim=(0, top), ylim=(0, top))
-        value_axis(ax, "coverage", ticks=5)
-        value_axis(ax, "coverage", vertical=True, ticks=5)
-    axes[0].set_ylabel("bought in fact")
-    return figure
 
 
 def removed(ingest: Row) -> dict[str, int]:

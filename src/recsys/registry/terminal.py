@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recsys.registry.findings import best_hybrid, paired_row, standing
-from recsys.registry.run_files import Row, segments_of, select, tasks_of
+from recsys.registry.run_files import Row, number, segments_of, select, tasks_of
 from recsys.registry.wording import DASH, amount, interval, metric_name, ratio_text, task_name
 
 
@@ -18,7 +18,7 @@ def closing_table(metrics: Row, *, report: Path, model: str | None) -> Renderabl
 
     `metrics` is the content of metrics.json. Fits 100 columns; without colour nothing is lost.
     """
-    return Group(_table(metrics), *_gains(metrics), *_places(report, model))
+    return Group(_table(metrics), *_gains(metrics), *_groups(metrics), *_places(report, model))
 
 
 def _table(metrics: Row) -> Table:
@@ -79,6 +79,19 @@ def _gain(row: Row, opening: str, baseline: str) -> Text:
     side = standing(row)
     line = Text(opening).append(f"{ratio_text(row)} times", style="bold")
     return line.append(f" {baseline}, the best single model; ").append(words[side], style=colors[side])
+
+
+def _groups(metrics: Row) -> list[Text]:
+    """A line on the groups of queries and items, where the run compared any: won, lost, and lost where."""
+    rows = [row for row in metrics.get("groups", []) if number(row.get("ratio")) is not None]
+    if not rows:
+        return []
+    better = sum(standing(row) == "better" for row in rows)
+    lines = [Text(f"Groups: better than the group's best single model beyond chance in {better} of {len(rows)}")]
+    lost = [f"{task_name(r['task']).lower()} {r['dimension']} {r['bucket']}" for r in rows if standing(r) == "worse"]
+    return lines + (
+        [Text(f"        worse beyond chance in {len(lost)}: {'; '.join(lost)}", style="red")] if lost else []
+    )
 
 
 def _places(report: Path, model: str | None) -> list[Text]:
