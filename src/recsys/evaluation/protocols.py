@@ -52,8 +52,15 @@ class EvaluationOptions:
 Lists = dict[tuple[str, str, str], Ints]  # (contender, task, segment) → int64 (n_queries, k) with -1
 
 
-def contender_lists(models: BaseModels, hybrid: Hybrid, tasks: dict[str, Queries], k: int, per_source: int) -> Lists:
-    """Lists of every single model and of the hybrid, for every task and segment.
+def contender_lists(
+    models: BaseModels,
+    hybrid: Hybrid,
+    tasks: dict[str, Queries],
+    k: int,
+    per_source: int,
+    singles: tuple[str, ...] = SINGLES,
+) -> Lists:
+    """Lists of the single models and of the hybrid, for every task and segment.
 
     The queries of all tasks are about the same orders and differ in their carts only.
     """
@@ -65,7 +72,7 @@ def contender_lists(models: BaseModels, hybrid: Hybrid, tasks: dict[str, Queries
         for task, queries in tasks.items():
             asked = queries.histories.take(rows)
             sources = shared | cart_scores(models, asked)
-            for name in SINGLES:
+            for name in singles:
                 scores = single_scores(name, sources, asked.has_cart)
                 out |= _segments((name, task), single_lists(scores, asked, k))
             out |= _segments((HYBRID, task), _hybrid_lists(models, hybrid, asked, sources, k, per_source))
