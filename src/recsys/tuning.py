@@ -37,6 +37,7 @@ from recsys.validation_moments import Judged, Validation, judge_recipe, validati
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)  # a pruned trial is one whose values were refused
 RANDOM_TRIALS = 8  # before the sampler trusts what it has seen
+FACTS = "trial"  # what a trial was and found, as one attribute
 
 
 @dataclass(frozen=True)
@@ -154,21 +155,18 @@ def _finished(study: optuna.Study) -> list[FrozenTrial]:
 
 def _trials(study: optuna.Study) -> list[Trial]:
     """Finished trials in their order, numbered from 0."""
-    return [
-        Trial(n, t.user_attrs["options"], t.user_attrs.get("by_moment", []), t.user_attrs["seconds"],
-              t.user_attrs.get("reason", ""))
-        for n, t in enumerate(_finished(study))
-    ]  # fmt: skip
+    facts = [t.user_attrs[FACTS] for t in _finished(study)]
+    return [Trial(n, f["options"], f.get("by_moment", []), f["seconds"], f["reason"]) for n, f in enumerate(facts)]
 
 
 def _in_time(search: Search, n: int) -> bool:
     """Whether trial `n` would probably end in time: it takes as long as the longest of its kind before it."""
     if n == 0:
         return True
-    done = _finished(search.study)
+    facts = [t.user_attrs[FACTS] for t in _finished(search.study)]
     known = "seconds" if _learns(search, n) else "ranker_seconds"  # of trial 0, which learned all
-    alike = [t.user_attrs["seconds"] for at, t in enumerate(done) if at and _learns(search, at) == _learns(search, n)]
-    return search.clock() + max(alike or [done[0].user_attrs[known]]) <= search.ends
+    alike = [f["seconds"] for at, f in enumerate(facts) if at and _learns(search, at) == _learns(search, n)]
+    return bool(search.clock() + max(alike or [facts[0][known]]) <= search.ends)
 
 
 def _learns(search: Search, n: int) -> bool:
@@ -180,16 +178,13 @@ def _try(search: Search, n: int, judged: dict[int, Judged]) -> dict[int, Judged]
     began = search.clock()
     trial = _propose(search, n)
     values = {d.name: d.own if n == 0 else d.value(trial.params[d.name]) for d in search.dimensions}
-    trial.set_user_attr("options", values)
     fresh, reason = _judge(search, values, n)
-    trial.set_user_attr("seconds", round(search.clock() - began, 2))
+    facts = {"options": values, "seconds": round(search.clock() - began, 2), "reason": reason}
     if fresh is None:
-        trial.set_user_attr("reason", reason)
+        trial.set_user_attr(FACTS, facts)
         search.study.tell(trial, state=TrialState.PRUNED)
     else:
-        trial.set_user_attr("by_moment", fresh.by_moment())
-        trial.set_user_attr("ranker_seconds", fresh.ranker_seconds())
-        trial.set_user_attr("stages", [f"{p.parent.name}/{p.name}" for p in fresh.stages])
+        trial.set_user_attr(FACTS, facts | _facts(fresh))
         search.study.tell(trial, fresh.value())
     done = _trials(search.study)
     search.run.log(done)
@@ -198,16 +193,24 @@ def _try(search: Search, n: int, judged: dict[int, Judged]) -> dict[int, Judged]
     return judged | ({n: fresh} if fresh and n in (0, _best(search.study)) else {})
 
 
+def _facts(judged: Judged) -> dict[str, Any]:
+    return {
+        "by_moment": judged.by_moment(),
+        "ranker_seconds": judged.ranker_seconds(),
+        "stages": [f"{p.parent.name}/{p.name}" for p in judged.stages],
+    }
+
+
 def _judge(search: Search, values: dict[str, Any], n: int) -> tuple[Judged | None, str]:
-    """What the values find, or why they were refused; the config's own values must not be."""
+    """What the values find, or why they were refused: not the config's own, and not because the machine failed."""
     try:
-        judged = judge_recipe(with_values(search.config, values), search.validations)
-        judged.value()
-    except InputError as error:
+        return judge_recipe(with_values(search.config, values), search.validations), ""
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # a library's own refusal of an odd combination must not end the search
         if n == 0:
             raise
-        return None, str(error)
-    return judged, ""
+        return None, f"{type(error).__name__}: {error}"
 
 
 def _propose(search: Search, n: int) -> optuna.Trial:
@@ -223,7 +226,8 @@ def _propose(search: Search, n: int) -> optuna.Trial:
         fixed = {d.name: best[d.name] for d in search.dimensions if d.learns}
     if fixed:
         study.enqueue_trial(fixed)
-    return study.ask({d.name: distribution(d) for d in search.dimensions})
+    # asked by name: the order in which a file names the space must not change what is tried
+    return study.ask({d.name: distribution(d) for d in sorted(search.dimensions, key=lambda d: d.name)})
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:
@@ -243,8 +247,9 @@ def _best(study: optuna.Study) -> int:
 def _forget_stages(search: Search) -> None:
     """Only the stages of the first and of the best trial stay; models and rows of all would fill the disk."""
     done = _finished(search.study)
-    kept = {name for n in {0, _best(search.study)} for name in done[n].user_attrs["stages"]}
-    for name in {name for t in done for name in t.user_attrs.get("stages", ())} - kept:
+    stages = [t.user_attrs[FACTS].get("stages", []) for t in done]
+    kept = {*stages[0], *stages[_best(search.study)]}
+    for name in {name for names in stages for name in names} - kept:
         folder = pipeline.store(search.config) / name
         if folder.is_dir():
             remove(folder)

@@ -143,8 +143,12 @@ def tuning_table(found: Outcome, file: Path) -> RenderableType:
     """The closing words: best and own values by moment, what changed, and how far to trust it."""
     o = found.config.evaluation
     task = "mean of both tasks" if o.primary_task == "both" else task_name(o.primary_task).lower()
-    title = f"{metric_name(o.primary_metric, o.primary_k)} on moments before the test, {task}, {o.primary_segment} items"
-    return Group(Text(title), _values_table(found), *([_options_table(found)] if found.changed() else []), *_verdict(found, file))
+    title = (
+        f"{metric_name(o.primary_metric, o.primary_k)} on moments before the test, {task}, {o.primary_segment} items"
+    )
+    return Group(
+        Text(title), _values_table(found), *([_options_table(found)] if found.changed() else []), *_verdict(found, file)
+    )
 
 
 def _values_table(found: Outcome) -> Table:
@@ -175,7 +179,11 @@ def _options_table(found: Outcome) -> Table:
 def _verdict(found: Outcome, file: Path) -> list[Text]:
     n, level = len(found.trials), found.config.evaluation.level
     refused = sum(not t.by_moment for t in found.trials)
-    said = f"{n} trial{'s' if n > 1 else ''}" + (f", {refused} of them refused" if refused else "") + f", {found.queries:,} orders asked."
+    said = (
+        f"{n} trial{'s' if n > 1 else ''}"
+        + (f", {refused} of them refused" if refused else "")
+        + f", {found.queries:,} orders asked."
+    )
     if not found.changed():
         return [Text(f"{said} None was better than the config's own values."), _place(file)]
     chance = "more than chance among these queries" if found.low > 1 else "may be chance"

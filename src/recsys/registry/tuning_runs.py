@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlflow import MlflowClient
-from mlflow.entities import Param
+from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from recsys.registry.options import RegistryOptions
@@ -47,24 +47,24 @@ class TuningRun:
         """A child run for every trial that has none yet."""
         for trial in trials:
             if trial.number not in self.logged:
-                self._log_child(trial)
-                if trial.by_moment:
-                    self.client.log_metric(self.run_id, "value", trial.value, step=trial.number)
+                now = self._log_child(trial)
+                if trial.by_moment:  # the search as a curve
                     best = max(t.value for t in trials[: trial.number + 1] if t.by_moment)
-                    self.client.log_metric(self.run_id, "best_value", best, step=trial.number)
+                    curve = {"value": trial.value, "best_value": best}
+                    self.client.log_batch(self.run_id, metrics=_metrics(curve, now, trial.number))
                 self.logged.add(trial.number)
 
-    def _log_child(self, trial: FinishedTrial) -> None:
+    def _log_child(self, trial: FinishedTrial) -> int:
+        """The child run; returns when it was made, in milliseconds."""
         tags = {MLFLOW_PARENT_RUN_ID: self.run_id, TRIAL: str(trial.number)}
-        if trial.reason:
-            tags["refused"] = trial.reason
-        run = self.client.create_run(self.experiment, tags=tags, run_name=f"trial {trial.number}").info.run_id
-        _log_params(self.client, run, trial.options)
+        tags |= {"refused": trial.reason[:MAX_PARAM]} if trial.reason else {}
+        run = self.client.create_run(self.experiment, tags=tags, run_name=f"trial {trial.number}").info
         metrics = {f"value_moment_{at + 1}": value for at, value in enumerate(trial.by_moment)}
         metrics |= {"value": trial.value} if trial.by_moment else {}
-        for name, value in (metrics | {"seconds": trial.seconds}).items():
-            self.client.log_metric(run, name, value)
-        self.client.set_terminated(run, "FINISHED" if trial.by_moment else "FAILED")
+        _log_params(self.client, run.run_id, trial.options)
+        self.client.log_batch(run.run_id, metrics=_metrics(metrics | {"seconds": trial.seconds}, run.start_time))
+        self.client.set_terminated(run.run_id, "FINISHED" if trial.by_moment else "FAILED")
+        return int(run.start_time)
 
     def close(self, metrics: dict[str, float], tuned: Path) -> None:
         """What came out, on the parent run."""
@@ -95,18 +95,20 @@ def tuning_run(options: RegistryOptions, title: str, study: str, params: dict[st
 
 def _children(client: MlflowClient, experiment: str, parent: str) -> set[int]:
     """Numbers of the trials that are logged whole; what a killed call left half-logged is deleted."""
-    runs: list[Any] = []
-    token: str | None = None
-    while token is not None or not runs:
-        page = client.search_runs([experiment], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'", page_token=token)
+    mine = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'"
+    page = client.search_runs([experiment], mine)
+    runs = list(page)
+    while page.token:
+        page = client.search_runs([experiment], mine, page_token=page.token)
         runs += page
-        token = page.token
-        if not token:
-            break
     for run in runs:
         if run.info.status == "RUNNING":
             client.delete_run(run.info.run_id)
     return {int(run.data.tags[TRIAL]) for run in runs if run.info.status != "RUNNING"}
+
+
+def _metrics(values: dict[str, float], at: int, step: int = 0) -> list[Metric]:
+    return [Metric(name, value, at, step) for name, value in values.items()]
 
 
 def _log_params(client: MlflowClient, run_id: str, options: dict[str, Any]) -> None:
