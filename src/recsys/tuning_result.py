@@ -98,7 +98,8 @@ def _ratio(config: Config, own: Judged, tuned: Judged) -> tuple[Ratio, int]:
 def left_out(trials: list[Trial]) -> list[float]:
     """Per moment: the trial that was best on the other moments, judged here, over the first trial judged here.
 
-    The moment had no say in the choice, so this gain is not flattered by it. NaN where the first trial found nothing.
+    The moment had no say in the choice, only in what the sampler proposed, so it flatters this gain less. NaN where
+    the first trial found nothing.
     """
     held = [t for t in trials if t.by_moment]
     table = np.array([t.by_moment for t in held])
