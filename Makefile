@@ -15,7 +15,7 @@ PREFECT := env -u PREFECT_API_KEY -u PREFECT_PROFILE -u PREFECT_API_URL $(if $(P
 QUIET := MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-postgres test-crash lint types check report ui ui-prefect notebooks benchmarks format clean
+.PHONY: help setup train tune test test-postgres test-crash lint types check report ui ui-prefect notebooks benchmarks format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ $(VENV)/ready: requirements.lock pyproject.toml
 
 train: $(VENV)/ready  ## train on CONFIG (default: Complete Journey), report, register; SET="ranker.trees=50 …"
 	@$(PREFECT) $(QUIET) $(PY) -m flows.train --config $(CONFIG) $(SETTINGS)
+
+tune: $(VENV)/ready  ## search hyperparameters of CONFIG on moments before the test; call again to go on
+	@$(QUIET) $(VENV)/bin/recsys tune --config $(CONFIG) $(SETTINGS)
 
 test: $(VENV)/ready  ## the tests, in under five minutes
 	@$(PREFECT) $(QUIET) $(PY) -m pytest -m "not postgres and not crash"

@@ -35,6 +35,7 @@ VENDORS = {  # vendor → where it may be imported, as the beginning of a path
     "sklearn": ("models/content.py",),
     "sparse_dot_topn": ("models/content.py",),
     "lightgbm": ("ranking/",),
+    "optuna": ("tuning.py",),
 }
 SERVED_ROOMS = ("models/", "ranking/", "serving/", "errors.py", "data/histories.py", "data/store.py")
 SERVED_VENDORS = {"numpy", "scipy", "lightgbm"}
@@ -42,6 +43,7 @@ MLFLOW_FACE = "serving/model.py"
 NOT_SERVED = (
     "polars",
     "implicit",
+    "optuna",
     "prefect",
     "sklearn",
     "mlflow",

@@ -85,13 +85,13 @@ import sys
 from click.testing import CliRunner
 from recsys.cli import main
 done = CliRunner().invoke(main, ["--help"])
-print(done.exit_code, *{"polars", "mlflow", "prefect", "numpy", "implicit", "lightgbm"} & set(sys.modules))
+print(done.exit_code, *{"polars", "mlflow", "prefect", "numpy", "implicit", "lightgbm", "optuna"} & set(sys.modules))
 print(done.output)
 """
     done = python("-c", code, cwd=ROOT)
     first, *said = done.stdout.splitlines()
     assert first == "0", "nothing heavy"
-    for command in ("config", "ingest", "train", "evaluate", "report", "recommend", "synth"):
+    for command in ("config", "ingest", "train", "evaluate", "report", "tune", "recommend", "synth"):
         assert any(line.split()[:1] == [command] for line in said), command
     assert run("--version").output.startswith("recsys")
 
@@ -100,7 +100,7 @@ def test_config_prints_every_option():
     assert run("config").output == base_yaml()
 
 
-@pytest.mark.parametrize("command", ["ingest", "train", "evaluate", "report", "recommend"])
+@pytest.mark.parametrize("command", ["ingest", "train", "evaluate", "report", "tune", "recommend"])
 def test_every_command_refuses_a_config_that_is_none(command, tmp_path):
     assert "there is no config file" in the_error(run(command, "--config", tmp_path / "none.yaml"))
 

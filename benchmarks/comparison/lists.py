@@ -67,14 +67,14 @@ def lists_of(
     k: int,
     per_source: int,
 ) -> Lists:
-    """Lists of references and, as far as `names` has them, single models and hybrid; all tasks ask the same orders."""
+    """Lists of references, the single models among `names` and the hybrid; all tasks ask the same orders."""
     with step(f"lists of references, {', '.join(tasks)}"):
         out = scorer_lists(references, tasks, k)
     with step(f"lists of models, {', '.join(tasks)}"):
+        singles = tuple(name for name in SINGLES if name in names)
         if hybrid is None:
-            return out | scorer_lists({name: models[name] for name in SINGLES if name in names}, tasks, k)
-        found = contender_lists(models, hybrid, tasks, k, per_source)
-    return out | {key: rows for key, rows in found.items() if key[0] in names}
+            return out | scorer_lists({name: models[name] for name in singles}, tasks, k)
+        return out | contender_lists(models, hybrid, tasks, k, per_source, singles=singles)
 
 
 def scorer_lists(scorers: dict[str, Scorer], tasks: dict[str, Queries], k: int) -> Lists:

@@ -124,6 +124,23 @@ def _close(metrics: Any, report: Path, model: str | None) -> None:
 
 @main.command()
 @with_config
+@click.option("--out", type=click.Path(path_type=Path), help="File of the result; default: tuned.yaml in run.reports.")
+def tune(config: str, settings: tuple[str, ...], out: Path | None) -> None:
+    """Search for better hyperparameters on moments before the test; a second call goes on where one ended."""
+    from recsys import tuning
+    from recsys.progress import progress_bar
+    from recsys.registry.terminal import console
+    from recsys.tuning_result import tuning_table
+
+    options = _load(config, settings)
+    file = out or Path(options.run.reports) / "tuned.yaml"
+    with progress_bar():
+        found = tuning.tune(options, datetime.now(UTC), file)
+    console().print(tuning_table(found, file))
+
+
+@main.command()
+@with_config
 @click.option("--customer", default=None, help="Customer id.")
 @click.option("--basket", default="", help="Item ids in the cart, separated by commas.")
 @click.option("--options", default="", help='JSON, e.g. \'{"k": 5, "owned": "exclude"}\'.')

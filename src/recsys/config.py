@@ -30,6 +30,7 @@ from recsys.ranking.base_models import ModelOptions
 from recsys.ranking.features import FEATURES, GROUPS
 from recsys.ranking.hybrid import HybridOptions
 from recsys.registry.options import RegistryOptions
+from recsys.tune_options import TuneOptions
 
 OBJECTIVES = {"lambdarank", "binary", "rank_xendcg"}  # of LightGBM; outputs are standardised per query
 
@@ -58,6 +59,7 @@ class Config:
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     registry: RegistryOptions = field(default_factory=RegistryOptions)
     run: RunOptions = field(default_factory=RunOptions)
+    tune: TuneOptions = field(default_factory=TuneOptions)
 
 
 def load_config(file: Path | str, settings: Sequence[str] = ()) -> Config:
@@ -146,6 +148,11 @@ LIMITS: dict[str, tuple[float, float]] = {
     "registry.min_coverage": (0, 1),
     "run.keep_days": (0, 1e5),
     "run.keep_reports": (1, 1e6),
+    "tune.minutes": (0, 1e6),
+    "tune.trials": (1, 1e6),
+    "tune.validation_moments": (1, 100),
+    "tune.models_every": (1, 1e6),
+    "tune.seed": (0, 2**31 - 1),
 }
 
 
@@ -250,6 +257,10 @@ def _yaml_lines(options: Any, depth: int) -> Iterator[str]:
             choices = get_args(hints[f.name]) if get_origin(hints[f.name]) is Literal else ()
             words = [" | ".join(choices), notes.get(f.name, "")]
             note = "  # " + "; ".join(w for w in words if w) if any(words) else ""
+            if isinstance(value, dict) and value:  # an entry a line
+                yield f"{pad}{f.name}:{note}"
+                yield from (f"{pad}  {key}: {json.dumps(entry, ensure_ascii=False)}" for key, entry in value.items())
+                continue
             yield f"{pad}{f.name}: {json.dumps(value, default=_plain, ensure_ascii=False)}{note}"
 
 

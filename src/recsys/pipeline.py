@@ -153,7 +153,7 @@ def training_moments(matrices: Path) -> list[str]:
 
 def learn_moment(config: Config, matrices: Path, name: str) -> Path:
     """Fit every model before a training moment, and keep what the ranker learns from the orders that followed."""
-    depends = {"from": matrices.name, "moment": name, "models": as_dict(config.models), "rows": _row_options(config)}
+    depends = {"from": matrices.name, "moment": name, "models": as_dict(config.models), "rows": row_options(config)}
     return stage(store(config), "learn", depends, lambda out: _learn(config, matrices, name, out))
 
 
@@ -170,7 +170,8 @@ def moment_rows(models: BaseModels, data: TrainData, asked: pl.DataFrame, option
     return training_rows(models, open_.histories, hidden, options.per_source, options.negatives, options.seed)
 
 
-def _row_options(config: Config) -> dict[str, Any]:
+def row_options(config: Config) -> dict[str, Any]:
+    """The ranker's options on which its training rows depend; the others are read by `blend` alone."""
     return {k: as_dict(config.ranker)[k] for k in ("per_source", "negatives", "seed")}
 
 

@@ -43,3 +43,11 @@ def step(name: str) -> Iterator[None]:
         bar.advance(bar.task_ids[0])
         took = time.monotonic() - started
         bar.console.print(f"{name:<28} {took:6.1f} s" if took > 0.05 else f"{name:<28}   kept", highlight=False)
+
+
+def note(line: str) -> None:
+    """A line of its own beside the bar, for a step whose outcome is worth saying."""
+    bar = _active.get()
+    if bar:
+        bar.advance(bar.task_ids[0])
+        bar.console.print(line, highlight=False)

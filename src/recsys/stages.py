@@ -98,7 +98,7 @@ def sweep(store: Path, keep_days: float, now: float) -> list[Path]:
             shutil.rmtree(folder, ignore_errors=True)
             gone.append(folder)
         elif FINISHED.fullmatch(folder.name) and days > keep_days:
-            _remove(folder)
+            remove(folder)
             gone.append(folder)
     return gone
 
@@ -110,7 +110,7 @@ def _days_unused(folder: Path, now: float) -> float:
         return 0.0
 
 
-def _remove(done: Path) -> None:
+def remove(done: Path) -> None:
     """Take a finished stage out of sight in one step, then delete it: no one finds half of it."""
     doomed = done.with_name(f".{done.name}.{os.getpid()}")
     with suppress(OSError):  # another process was quicker

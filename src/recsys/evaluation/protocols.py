@@ -51,8 +51,6 @@ class EvaluationOptions:
 
 
 Lists = dict[tuple[str, str, str], Ints]  # (contender, task, segment) → int64 (n_queries, k) with -1
-
-
 Watch = Callable[[str, Ints, Ranked], None]  # (task, queries of the block, their ranked candidates)
 
 
@@ -62,9 +60,11 @@ def contender_lists(
     tasks: dict[str, Queries],
     k: int,
     per_source: int,
+    *,
+    singles: tuple[str, ...] = SINGLES,
     watch: Watch | None = None,
 ) -> Lists:
-    """Lists of every single model and of the hybrid, for every task and segment.
+    """Lists of the single models named and of the hybrid, for every task and segment.
 
     The queries of all tasks are about the same orders and differ in their carts only. `watch` is shown the
     hybrid's candidates of every block, from several threads and in any order.
@@ -77,7 +77,7 @@ def contender_lists(
         for task, queries in tasks.items():
             asked = queries.histories.take(rows)
             sources = shared | cart_scores(models, asked)
-            for name in SINGLES:
+            for name in singles:
                 scores = single_scores(name, sources, asked.has_cart)
                 out |= _segments((name, task), single_lists(scores, asked, k))
             ranked = rank(models, hybrid, asked, per_source, sources=sources)
