@@ -92,16 +92,16 @@ def test_only_the_window_differs():
 
 
 def queries() -> pl.DataFrame:
-    """Two windows of two customers each; a is best in the first, b in the second and over both."""
+    """Two windows of two customers each; als is best in the first, content in the second and over both."""
     return pl.DataFrame(
         {
             "window": ["w1", "w1", "w2", "w2"],
             "customer_id": ["x", "y", "y", "z"],
             "hybrid|cart|all|recall|10": [0.4, 0.6, 0.8, 1.0],
-            "a|cart|all|recall|10": [0.5, 0.5, 0.1, 0.1],
-            "b|cart|all|recall|10": [0.2, 0.2, 0.6, 0.6],
-            "a|cart|all|recall|20": [0.5, 0.5, 0.5, 0.5],
-            "a|cart|all|mrr|10": [0.5, 0.5, 0.5, 0.5],
+            "als|cart|all|recall|10": [0.5, 0.5, 0.1, 0.1],
+            "content|cart|all|recall|10": [0.2, 0.2, 0.6, 0.6],
+            "als|cart|all|recall|20": [0.5, 0.5, 0.5, 0.5],
+            "als|cart|all|mrr|10": [0.5, 0.5, 0.5, 0.5],
         }
     )
 
@@ -112,21 +112,22 @@ def window_records() -> list[dict[str, object]]:
         {"window": w, "contender": c, "kind": "hybrid" if c == "hybrid" else "single", "task": "cart",
          "segment": "all", "metric": "recall", "k": 10,
          "value": table.filter(pl.col("window") == w)[f"{c}|cart|all|recall|10"].mean()}
-        for w in ("w1", "w2") for c in ("hybrid", "a", "b")
+        for w in ("w1", "w2") for c in ("hybrid", "als", "content")
     ]  # fmt: skip
 
 
 def test_columns_are_chosen_by_metric_and_k():
-    assert figures(queries(), ("recall",), 10) == [(c, "cart", "all", "recall", 10) for c in ("hybrid", "a", "b")]
-    assert figures(queries(), ("recall", "mrr"), 20) == [("a", "cart", "all", "recall", 20)]
+    contenders = ("hybrid", "als", "content")
+    assert figures(queries(), ("recall",), 10) == [(c, "cart", "all", "recall", 10) for c in contenders]
+    assert figures(queries(), ("recall", "mrr"), 20) == [("als", "cart", "all", "recall", 20)]
 
 
 def test_pooled_means_are_over_the_queries_of_all_windows():
     pooled = pooled_records(queries(), figures(queries(), ("recall",), 10), OPTIONS)
     assert [(r["contender"], r["kind"], r["window"], r["n"]) for r in pooled] == [
         ("hybrid", "hybrid", POOLED, 4),
-        ("a", "single", POOLED, 4),
-        ("b", "single", POOLED, 4),
+        ("als", "single", POOLED, 4),
+        ("content", "single", POOLED, 4),
     ]
     np.testing.assert_allclose([r["value"] for r in pooled], [0.7, 0.3, 0.4])
     assert all(r["low"] <= r["value"] <= r["high"] for r in pooled)
@@ -135,7 +136,7 @@ def test_pooled_means_are_over_the_queries_of_all_windows():
 def test_pooled_ratios_are_against_one_model_and_against_the_best_of_each_window():
     pooled = pooled_records(queries(), figures(queries(), ("recall",), 10), OPTIONS)
     one, each = pooled_pairs(queries(), window_records(), pooled, OPTIONS)
-    assert (one["baseline"], each["baseline"]) == ("b", BEST_OF_EACH)
+    assert (one["baseline"], each["baseline"]) == ("content", BEST_OF_EACH)
     assert one["ratio"] == pytest.approx(0.7 / 0.4)
     assert each["ratio"] == pytest.approx(0.7 / ((0.5 + 0.5 + 0.6 + 0.6) / 4))
     assert one["ratio_low"] < one["ratio"] < one["ratio_high"]
