@@ -12,7 +12,8 @@ TRACKING ?= sqlite:///mlflow.db
 PREFECT_SERVER ?=
 PREFECT := env -u PREFECT_API_KEY -u PREFECT_PROFILE -u PREFECT_API_URL $(if $(PREFECT_SERVER),PREFECT_API_URL=$(PREFECT_SERVER)) \
            PREFECT_PROFILES_PATH=$(CURDIR)/.prefect/profiles.toml PREFECT_HOME=$(CURDIR)/.prefect
-QUIET := MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
+# OMP_WAIT_POLICY: threads of LightGBM that wait for a busy core sleep instead of spinning
+QUIET := MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false OMP_WAIT_POLICY=passive
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train tune test test-postgres test-crash lint types check report ui ui-prefect notebooks benchmarks format clean

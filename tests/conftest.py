@@ -15,17 +15,18 @@ from recsys import schemas, training
 from recsys.config import Config, read_config
 from recsys.data.histories import Histories, TrainData, carts
 from recsys.data.interactions import InteractionOptions, lines_before, train_data
-from recsys.data.splits import Moment, Queries, SplitOptions, any_depth, ask, asked_orders, both_tasks, moments, nothing
+from recsys.data.splits import Moment, Queries, SplitOptions, asked_orders, both_tasks, moments
 from recsys.data.synthetic import SyntheticOptions, SyntheticShop, synthetic_shop
 from recsys.models.als import Als
 from recsys.models.user_knn import UserKnn
 from recsys.ranking.base_models import BaseModels, ModelOptions
-from recsys.ranking.blend import training_rows
 from recsys.ranking.hybrid import Hybrid, HybridOptions, TrainingRows
 from recsys.serving.recommender import Recommender
+from recsys.training_set import moment_rows
 
 MOMENT = datetime(2024, 7, 1, tzinfo=UTC)  # of `tiny_orders`
 PER_SOURCE = 30
+LEARNED = HybridOptions(trees=25, min_leaf=20, per_source=PER_SOURCE, negatives=0.5, threads=1)
 CATALOG = dict.fromkeys(schemas.Catalog.columns(), pl.String) | {
     "unit_price": pl.Float64,
     "unit_cost": pl.Float64,
@@ -167,7 +168,7 @@ def fitted(small_shop) -> Fitted:
     """A hybrid of few trees over the three training moments, and the recommender of the test moment."""
     options = ModelOptions(als=Als(factors=8, iterations=4), user_knn=UserKnn(k=20))
     rows = TrainingRows.concatenate([learned_rows(small_shop, m, options) for m in small_shop.train])
-    hybrid = Hybrid.fit(rows, HybridOptions(trees=25, min_leaf=20, per_source=PER_SOURCE, threads=1))
+    hybrid = Hybrid.fit(rows, LEARNED)
     models = BaseModels.fit(small_shop.data, options)
     recommender = Recommender.of(small_shop.data, models, hybrid, PER_SOURCE, "hybrid")
     return Fitted(options, models, hybrid, recommender)
@@ -177,9 +178,7 @@ def learned_rows(shop: Shop, moment: Moment, options: ModelOptions) -> TrainingR
     """What the ranker learns from one training moment."""
     data = train_data(lines_before(shop.orders, moment.at), shop.catalog)
     asked = asked_orders(shop.orders, moment, data)
-    open_, shown = ask(asked, data, nothing), ask(asked, data, any_depth)
-    hidden = [(q.histories.cart, q.relevant) for q in (open_, shown)]
-    return training_rows(BaseModels.fit(data, options), open_.histories, hidden, PER_SOURCE, 0.5, 0)
+    return moment_rows(BaseModels.fit(data, options), data, asked, LEARNED)
 
 
 @pytest.fixture(scope="session")

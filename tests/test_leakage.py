@@ -13,9 +13,10 @@ import scipy.sparse as sp
 
 from recsys.data.histories import carts
 from recsys.data.interactions import InteractionOptions, lines_before, train_data
-from recsys.data.splits import SplitOptions, any_depth, ask, asked_orders, moments, nothing
+from recsys.data.splits import SplitOptions, ask, asked_orders, half, moments, nothing
 from recsys.ranking.base_models import BaseModels
-from recsys.ranking.blend import training_rows
+from recsys.ranking.hybrid import HybridOptions
+from recsys.training_set import moment_rows, training_rows
 
 KEY = ["ordered_at", "order_id", "item_id"]
 LINEAR = InteractionOptions(min_item_orders=5, quantity="linear")  # so that quantities and returns show
@@ -120,9 +121,8 @@ def rows_of(shop, fitted, orders):
     for moment in train:
         data = data_at(shop, moment.at, orders)
         asked = asked_orders(orders, moment, data)
-        open_, shown = ask(asked, data, nothing), ask(asked, data, any_depth)
-        hidden = [(q.histories.cart, q.relevant) for q in (open_, shown)]
-        out.append(training_rows(BaseModels.fit(data, fitted.options), open_.histories, hidden, 30, 0.5, 0))
+        options = HybridOptions(per_source=30, negatives=0.5)
+        out.append(moment_rows(BaseModels.fit(data, fitted.options), data, asked, options))
     return out
 
 
@@ -166,11 +166,10 @@ def test_features_do_not_see_the_answers(small_shop, fitted):
     moment = small_shop.train[0]
     data = data_at(small_shop, moment.at)
     models = BaseModels.fit(data, fitted.options)
-    queries = ask(asked_orders(small_shop.orders, moment, data), data, any_depth)
-    cart = queries.histories.cart
+    queries = ask(asked_orders(small_shop.orders, moment, data), data, half)
     other = carts([np.arange(q % 7, len(data.items), 7) for q in range(len(queries))], len(data.items))
     first, second = (
-        training_rows(models, queries.histories, [(cart, relevant)], 30, 1.0, 0)
+        training_rows(models, [replace(queries, relevant=relevant)], 30, 1.0, 0)
         for relevant in (queries.relevant, other)
     )
     assert identical(first.x, second.x)

@@ -13,11 +13,11 @@ from recsys.data.splits import Moment, Queries
 from recsys.errors import InputError
 from recsys.evaluation.protocols import SEGMENTS, Lists, contender_lists, single_lists
 from recsys.models.base import Scorer
-from recsys.pipeline import moment_rows
 from recsys.progress import step
 from recsys.ranking.base_models import SINGLES, BaseModels
 from recsys.ranking.blend import by_block
 from recsys.ranking.hybrid import Hybrid, TrainingRows
+from recsys.training_set import moment_rows
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,14 @@
-"""Published methods that are hard to beat, by their equations; Scorers like the models of the package."""
+"""Published methods that are hard to beat, by their equations.
+
+Scorers like the models of the package; TIFU-KNN and UP-CF@r are the package's own.
+"""
 
 from benchmarks.references.pernir import PerNir
 from benchmarks.references.recipes import RECIPES
-from benchmarks.references.tifu_knn import TifuKnn
 from benchmarks.references.top_freq import GPTopFreq, GTopFreq, PTopFreq
-from benchmarks.references.up_cf import UpCf
 from recsys.models.base import Scorer
+from recsys.models.tifu_knn import TifuKnn
+from recsys.models.up_cf import UpCf
 
 PUBLISHED: dict[str, Scorer] = {
     "G-TopFreq": GTopFreq(),

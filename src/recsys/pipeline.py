@@ -22,7 +22,7 @@ from recsys.data.checked_store import ingest_facts, read_checked, write_checked
 from recsys.data.histories import TrainData
 from recsys.data.ingest import Checked, ingest, source_digest
 from recsys.data.interactions import lines_before, train_data
-from recsys.data.splits import Moment, any_depth, ask, asked_orders, both_tasks, moments, nothing
+from recsys.data.splits import Moment, asked_orders, both_tasks, moments
 from recsys.data.store import load_train_data, save_train_data
 from recsys.data.sufficiency import Check, judge, require_sufficient
 from recsys.data.unknowns import load_unknowns, save_unknowns, unknowns
@@ -42,12 +42,12 @@ from recsys.evaluation.protocols import (
 )
 from recsys.evaluation.segments import segment_records
 from recsys.ranking.base_models import BaseModels, params
-from recsys.ranking.blend import training_rows
 from recsys.ranking.features import GROUPS
-from recsys.ranking.hybrid import Hybrid, HybridOptions, TrainingRows
+from recsys.ranking.hybrid import Hybrid, TrainingRows
 from recsys.registry.promotion import ratio_of
 from recsys.serving.recommender import Recommender
 from recsys.stages import stage
+from recsys.training_set import moment_rows
 
 TEST, NOW = "test", "now"
 
@@ -160,19 +160,12 @@ def learn_moment(config: Config, matrices: Path, name: str) -> Path:
 def _learn(config: Config, matrices: Path, name: str, out: Path) -> None:
     data, asked = load_moment(matrices, name)
     rows = moment_rows(BaseModels.fit(data, config.models), data, asked, config.ranker)
-    np.savez(out / "rows.npz", x=rows.x, y=rows.y, sizes=rows.sizes)
-
-
-def moment_rows(models: BaseModels, data: TrainData, asked: pl.DataFrame, options: HybridOptions) -> TrainingRows:
-    """What the ranker learns from the orders asked at one moment: without a cart, and with carts of any depth."""
-    open_, carts = ask(asked, data, nothing), ask(asked, data, any_depth)
-    hidden = [(q.histories.cart, q.relevant) for q in (open_, carts)]
-    return training_rows(models, open_.histories, hidden, options.per_source, options.negatives, options.seed)
+    rows.save(out / "rows.npz")
 
 
 def row_options(config: Config) -> dict[str, Any]:
     """The ranker's options on which its training rows depend; the others are read by `blend` alone."""
-    return {k: as_dict(config.ranker)[k] for k in ("per_source", "negatives", "seed")}
+    return {k: as_dict(config.ranker)[k] for k in ("per_source", "negatives", "short_histories", "seed")}
 
 
 def blend(config: Config, learned: list[Path]) -> Path:
@@ -182,11 +175,8 @@ def blend(config: Config, learned: list[Path]) -> Path:
 
 
 def _blend(config: Config, learned: list[Path], out: Path) -> None:
-    parts = []
-    for path in learned:
-        with np.load(path / "rows.npz") as kept:
-            parts.append(TrainingRows(kept["x"], kept["y"], kept["sizes"]))
-    Hybrid.fit(TrainingRows.concatenate(parts), config.ranker).save(out / HYBRID)
+    rows = TrainingRows.concatenate([TrainingRows.load(path / "rows.npz") for path in learned])
+    Hybrid.fit(rows, config.ranker).save(out / HYBRID)
 
 
 def fit_models(config: Config, matrices: Path, name: str) -> Path:

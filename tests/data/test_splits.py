@@ -9,7 +9,7 @@ import pytest
 
 from recsys.data import splits
 from recsys.data.interactions import InteractionOptions, lines_before, train_data
-from recsys.data.splits import SplitOptions, any_depth, ask, asked_orders, both_tasks, half, moments, nothing
+from recsys.data.splits import SplitOptions, any_depth, ask, asked_orders, both_tasks, half, held_back, moments, nothing
 from recsys.errors import InputError
 
 AT = datetime(2024, 7, 1, tzinfo=UTC)  # MOMENT of tests/conftest.py
@@ -186,6 +186,7 @@ def test_depths():
     assert nothing(7, "o") == 0
     depths = {any_depth(8, f"order {n}") for n in range(60)}
     assert depths == {1, 2, 4, 6}
+    assert 0.05 < np.mean([held_back(f"order {n}") for n in range(2000)]) < 0.15
     assert all(1 <= any_depth(2, f"order {n}") < 2 for n in range(20))  # one stays to be asked
 
 

@@ -127,7 +127,9 @@ def test_edges_rise_from_0_to_1():
 
 
 def ranked(query, item, p):
-    return SimpleNamespace(candidates=SimpleNamespace(query=np.array(query), item=np.array(item)), probabilities=p)
+    return SimpleNamespace(
+        candidates=SimpleNamespace(query=np.array(query), item=np.array(item)), probabilities=np.float32(p)
+    )
 
 
 def test_rows_of_all_blocks_meet_their_outcomes_whatever_order_they_came_in():
@@ -150,12 +152,6 @@ def test_of_many_queries_a_seeded_sample_is_judged(monkeypatch):
     gathered("cart", np.arange(10), ranked(np.arange(10), np.zeros(10, int), np.full(10, 0.5)))
     assert len(gathered.of("cart").query) == 3
     assert gathered.of("cart").query.tolist() == np.flatnonzero(ProbabilityRows.of_sample(10, 1).judged).tolist()
-
-
-def test_a_ranker_without_probabilities_leaves_nothing():
-    gathered = ProbabilityRows.of_sample(1, 0)
-    gathered("cart", np.array([0]), ranked([0], [1], None))
-    assert calibration_records(gathered, {"cart": None}, {}) == {}
 
 
 def test_the_lists_show_every_candidate_to_the_watch_and_do_not_change(fitted, small_shop):

@@ -18,7 +18,6 @@ from recsys.evaluation.cold_start import (
     TRULY_ONE,
     UNSOLD,
     cold_start_records,
-    latest_orders,
     newcomer_queries,
     sample,
     unsold_records,
@@ -41,7 +40,7 @@ def unknown(items=(), texts=(), bought=NOTHING, newcomers=NOBODY):
 def test_truncation_keeps_the_latest_orders_the_cart_and_the_customer(small_shop):
     whole = small_shop.tasks["cart"].histories
     for n in (0, 1, 3):
-        short = latest_orders(whole, n)
+        short = whole.latest_orders(n)
         assert len(short) == len(whole)
         np.testing.assert_array_equal(short.n_orders, np.minimum(whole.n_orders, n))
         np.testing.assert_array_equal(short.customers, whole.customers)
@@ -55,7 +54,7 @@ def test_truncation_keeps_the_latest_orders_the_cart_and_the_customer(small_shop
 
 def test_all_orders_are_the_whole_history(small_shop):
     whole = small_shop.tasks["cart"].histories
-    same = latest_orders(whole, int(whole.n_orders.max()))
+    same = whole.latest_orders(int(whole.n_orders.max()))
     np.testing.assert_array_equal(same.indptr, whole.indptr)
     np.testing.assert_array_equal(same.items, whole.items)
 

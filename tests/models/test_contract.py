@@ -11,20 +11,32 @@ from threadpoolctl import threadpool_limits
 from recsys.data.histories import carts, empty_histories
 from recsys.models.als import Als
 from recsys.models.base import load, save
+from recsys.models.basket_knn import BasketKnn
 from recsys.models.content import Content
+from recsys.models.embedding import Embedding
 from recsys.models.frequency import Frequency
 from recsys.models.item_knn import ItemKnn
 from recsys.models.popularity import Popularity
+from recsys.models.tifu_knn import TifuKnn
+from recsys.models.transitions import Transitions
+from recsys.models.type_knn import TypeKnn
+from recsys.models.up_cf import UpCf
 from recsys.models.user_knn import UserKnn
-from recsys.ranking.base_models import SINGLES, BaseModels, ModelOptions
+from recsys.ranking.base_models import OF_CART, OF_HISTORY, SINGLES, BaseModels, ModelOptions
 
 MODELS = {
     "popularity": Popularity(days=50),
     "frequency": Frequency(half_life=30),
-    "als": Als(factors=6, iterations=3, regularization=2.0),
-    "content": Content(neighbours=30),
-    "item_knn": ItemKnn(shrink=5, half_life=40),
+    "tifu_knn": TifuKnn(k=10, groups=3),
     "user_knn": UserKnn(k=10),
+    "up_cf": UpCf(recency=4),
+    "transitions": Transitions(shrink=5),
+    "als": Als(factors=6, iterations=3, regularization=2.0),
+    "basket_knn": BasketKnn(k=20),
+    "item_knn": ItemKnn(shrink=5, half_life=40),
+    "embedding": Embedding(factors=6),
+    "type_knn": TypeKnn(shrink=5),
+    "content": Content(neighbours=30),
 }
 ANSWERS_ANYBODY = ("popularity", "frequency")  # of the others a query of which nothing is known gets NaN
 TINY = {
@@ -89,7 +101,17 @@ def frozen(data):
     parts = [h.indptr, h.items, h.orders, h.ages, h.weights, h.cart.data, h.customers, data.order_ages]
     parts += [data.orders.data, data.orders.indices, data.orders.indptr, data.facts.levels, data.facts.prices]
     parts += [h.counts.data, h.counts.indices, h.last_age.data]  # cached, so a model may not write into them
+    parts += [data.together[0].data, data.together[0].indices, data.together[1]]
     return [part.copy() for part in parts]
+
+
+def answered(name, queries):
+    """bool (n_queries,): the model of this name has something to say of the query."""
+    if name in ANSWERS_ANYBODY:
+        return np.ones(len(queries), bool)
+    if name in OF_HISTORY:
+        return queries.has_history
+    return queries.has_cart if name in OF_CART else queries.has_history | queries.has_cart
 
 
 def test_every_single_model_is_here():
@@ -102,9 +124,7 @@ def test_scores_have_one_row_a_query_and_one_column_an_item(trained, queries, na
     assert scores.shape == queries.cart.shape
     assert scores.dtype == np.float32
     assert not np.isinf(scores).any()
-    known = queries.has_history if name == "user_knn" else queries.has_history | queries.has_cart
-    if name in ANSWERS_ANYBODY:
-        known = np.ones(len(queries), bool)
+    known = answered(name, queries)
     np.testing.assert_array_equal(np.isnan(scores), np.broadcast_to(~known[:, None], scores.shape))
 
 
@@ -114,7 +134,7 @@ def test_no_queries_get_no_scores(trained, small_shop, name):
 
 
 def test_scores_vary(trained, queries, name):
-    assert trained[name].score(queries)[:10].std(axis=1).min() > 0  # these ten have a history
+    assert trained[name].score(queries.take(answered(name, queries) & queries.has_history)).std(axis=1).min() > 0
 
 
 def test_a_second_fit_forgets_the_first(trained, small_shop, tiny_data, name):
@@ -199,8 +219,9 @@ def test_tiny_shops_do_not_break_a_model(tiny_data, query, name, case, words):
         scores = model.score(asked)
         assert scores.shape == (len(asked), n)
         assert not np.isinf(scores).any()
-        unsaid = np.isnan(scores)
-        assert (unsaid.all(axis=1) | ~unsaid.any(axis=1)).all()  # a model says something of all items or of none
+        unsaid = np.isnan(scores)  # a model says something of all items or of none; these have no types
+        silent = np.ones(len(asked), bool) if name == "type_knn" else ~answered(name, asked)
+        np.testing.assert_array_equal(unsaid, np.broadcast_to(silent[:, None], unsaid.shape))
 
 
 def test_base_models_leave_the_options_unfitted_and_fit_apart(small_shop, fitted):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
-from recsys.models.item_knn import ItemKnn, co_purchases
+from recsys.models.item_knn import ItemKnn, shrunk_cosine
 
 ORDERS = [
     ("1", "ann", 40, ["a", "b"]),
@@ -20,7 +21,7 @@ def data(tiny_data):
 
 
 def test_counts_are_orders(data):
-    together, sold = co_purchases(data.orders)
+    together, sold = data.together
     assert sold.tolist() == [4, 3, 1, 1]
     assert together.toarray().tolist() == [[0, 3, 1, 0], [3, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
 
@@ -37,6 +38,20 @@ def test_rare_pairs_are_left_out(data):
     kept = ItemKnn(shrink=5, min_joint=2).fit(data).cosine_
     assert kept.nnz == 2
     np.testing.assert_allclose(kept[0, 1], 3 / np.sqrt(72), rtol=1e-6)
+
+
+def test_the_counts_stay_as_they_are(data):
+    """Several models use them, each with its own least number of joint orders."""
+    before = data.together[0].toarray()
+    ItemKnn(min_joint=2).fit(data)
+    np.testing.assert_array_equal(data.together[0].toarray(), before)
+
+
+def test_shrunk_cosine_of_what_was_never_sold():
+    """C(0, 1) = 2 of 2 and 8: 2 / √16; item 2 has neither sales nor cells, and the diagonal is left out."""
+    together = sp.csr_matrix(np.float32([[2, 2, 0], [2, 8, 0], [0, 0, 0]]))
+    cosine = shrunk_cosine(together, np.float32([2, 8, 0]), 0, 1)
+    np.testing.assert_allclose(cosine.toarray(), [[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0]], rtol=1e-6)
 
 
 def test_history_is_decayed(data, query):

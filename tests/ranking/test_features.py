@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from recsys.data.histories import Histories, carts
-from recsys.ranking.base_models import cart_scores, history_scores
+from recsys.models.item_knn import ItemKnn
+from recsys.ranking.base_models import SOURCES, BaseModels, cart_scores, history_scores
 from recsys.ranking.blend import rank
 from recsys.ranking.candidates import Candidates
-from recsys.ranking.features import FEATURES, GROUPS, RANKED, best_scores, features
+from recsys.ranking.features import FEATURES, GROUPS, best_scores, features
 from recsys.ranking.item_stats import ItemStats
 
 PER_SOURCE = 30
@@ -34,7 +36,7 @@ def test_every_feature_says_something(ranked):
     assert x.shape[1] == len(FEATURES)
     assert x.dtype == np.float32
     silent = [name for name, column in zip(FEATURES, x.T, strict=True) if len(np.unique(column[~np.isnan(column)])) < 2]
-    assert silent == []
+    assert silent == ["item_season"]  # two hundred days know no last year
 
 
 def test_nothing_is_infinite(ranked):
@@ -100,17 +102,28 @@ def by_hand():
     )
     stats = ItemStats(
         share=np.float32([0.4, 0.3, 0.2, 0.1]),
+        recent=np.float32([0.5, 0.2, 0.2, 0.1]),
+        rise=np.float32([1, 2, 2, 1]),
         trend=np.float32([1, 2, 3, 4]),
+        season=np.float32([1, 1, 2, np.nan]),
+        adoption=np.float32([0.1, 0.2, 0.3, 0.4]),
+        in_type=np.float32([0.75, 0.25, 1, np.nan]),
         repeat=np.float32([0.5, 0.25, 0.125, 0]),
         interval=np.float32([5, 8, 20, np.nan]),
         size=np.float32([2, 2, 3, 1]),
         price=np.float32([1, 4, np.nan, 6]),
         levels=np.array([[0, 0, 0], [0, 0, 0], [0, 1, 1], [-1, -1, -1]], np.int32),
     )
-    scores = {name: np.float32([2, np.nan, 1]) for name in RANKED}
-    ranks = {name: np.float32([1, np.nan, 2]) for name in RANKED}
+    scores = {name: np.float32([2, np.nan, 1]) for name in SOURCES}
+    ranks = {name: np.float32([1, np.nan, 2]) for name in SOURCES}
     rows = Candidates(np.zeros(3, int), np.array([0, 2, 3]), scores, ranks)
-    x = features(rows, history, stats, {name: np.float32([2]) for name in RANKED})
+    knn = ItemKnn(shrink=0)
+    knn.sold_ = np.float32([4, 4, 1, 1])
+    cosine = np.zeros((M, M), np.float32)
+    cosine[1, 0] = cosine[0, 1] = 0.5
+    knn.cosine_ = sp.csr_matrix(cosine)
+    models = BaseModels({"item_knn": knn}, stats)
+    x = features(rows, history, models, {name: np.float32([2]) for name in SOURCES})
     return dict(zip(FEATURES, x.T, strict=True))
 
 
@@ -125,6 +138,18 @@ HAND = {
     "own_age": [10, 10, NAN],
     "own_first_age": [30, 10, NAN],
     "own_orders_ago": [0, 0, NAN],
+    "own_due_orders": [1, NAN, NAN],  # one order since, one between two purchases
+    "own_together": [1, 0, 0],  # every own order that meets the cart held it
+    "own_of_type": [3 / 4, 1, NAN],
+    "type_variety": [2 / 4, 1, NAN],
+    "type_due": [10 / (20 / 3), NAN, NAN],
+    "type_expected": [4 / 5 * 0.75, 1 / 5, NAN],
+    "cart_best": [0.5, 0, 0],
+    "cart_linked": [1, 0, 0],
+    "cart_confidence": [np.log(2), 0, 0],  # two of four orders with the cart's item hold it: -log(1 - 1/2)
+    "item_recent": [0.5, 0.2, 0.1],
+    "item_season": [1, 2, NAN],
+    "explored": [3 / 5] * 3,
     "own_interval": [10, NAN, NAN],
     "own_due": [1, NAN, NAN],
     "item_interval": [5, 20, NAN],
@@ -159,4 +184,4 @@ def test_features_by_hand(by_hand, name):
 
 def test_sources_are_those_that_the_features_name(small_shop, fitted):
     queries = small_shop.tasks["cart"].histories.take([0])
-    assert set(RANKED) <= set(history_scores(fitted.models, queries) | cart_scores(fitted.models, queries))
+    assert set(SOURCES) == set(history_scores(fitted.models, queries) | cart_scores(fitted.models, queries))

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from recsys.data.interactions import lines_before, train_data
-from recsys.data.splits import any_depth, ask, asked_orders, nothing
+from recsys.data.splits import ask, asked_orders, half, nothing
 from recsys.errors import InputError
 from recsys.ranking.base_models import BaseModels
-from recsys.ranking.blend import by_block, lists, rank, training_rows
+from recsys.ranking.blend import by_block, lists, rank
 from recsys.ranking.features import FEATURES, GROUPS
 from recsys.ranking.hybrid import Hybrid, HybridOptions, TrainingRows, kept_columns, standardised
+from recsys.training_set import SHORT, moment_rows, training_rows
 
 AT = {name: place for place, name in enumerate(FEATURES)}
 OPTIONS = HybridOptions(trees=15, min_leaf=5, threads=1)
@@ -21,7 +22,13 @@ def planted(seed=0, n=60, size=20):
     x = rng.normal(size=(n * size, len(FEATURES))).astype(np.float32)
     x[rng.random(x.shape) < 0.1] = np.nan
     x[:, AT["own_count"]] = rng.normal(size=n * size)
-    return TrainingRows(x, x[:, AT["own_count"]] > 1, np.full(n, size))
+    y = x[:, AT["own_count"]] > 1
+    bought = y.reshape(n, size).sum(axis=1)
+    return TrainingRows(x, y, np.full(n, size), bought, np.arange(n) % 2 == 0, np.arange(n) % 10 == 0)
+
+
+def scores_of(hybrid, x, query, n):
+    return hybrid.judge(x, query, np.zeros(n, bool))[0]
 
 
 def test_the_feature_that_decides_is_found():
@@ -31,7 +38,7 @@ def test_the_feature_that_decides_is_found():
     assert share["own_count"] > 0.5
     assert sum(share.values()) == pytest.approx(1)
     fresh = planted(seed=1)
-    scores = hybrid.score(fresh.x, np.repeat(np.arange(60), 20), 60)
+    scores = scores_of(hybrid, fresh.x, np.repeat(np.arange(60), 20), 60)
     assert scores.dtype == np.float32
     assert scores[fresh.y].min() > np.median(scores)
 
@@ -45,14 +52,14 @@ def test_a_saved_ranker_scores_the_same(tmp_path, objectives):
     query = np.repeat(np.arange(60), 20)
     assert set(back.boosters) == set(objectives)
     np.testing.assert_array_equal(back.columns, hybrid.columns)
-    np.testing.assert_array_equal(back.score(rows.x, query, 60), hybrid.score(rows.x, query, 60))
+    np.testing.assert_array_equal(scores_of(back, rows.x, query, 60), scores_of(hybrid, rows.x, query, 60))
     assert back.importances() == hybrid.importances()
 
 
 def test_fits_are_equal_on_any_number_of_threads():
     rows, query = planted(n=20), np.repeat(np.arange(20), 20)
     one, again, two = (
-        Hybrid.fit(rows, HybridOptions(trees=3, min_leaf=5, threads=threads)).score(rows.x, query, 20)
+        scores_of(Hybrid.fit(rows, HybridOptions(trees=3, min_leaf=5, threads=threads)), rows.x, query, 20)
         for threads in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, again)
@@ -61,7 +68,7 @@ def test_fits_are_equal_on_any_number_of_threads():
 
 def test_no_rows_get_no_scores(fitted):
     none = np.zeros((0, len(FEATURES)), np.float32)
-    assert fitted.hybrid.score(none, np.zeros(0, int), 3).shape == (0,)
+    assert scores_of(fitted.hybrid, none, np.zeros(0, int), 3).shape == (0,)
 
 
 def test_dropped_features_are_not_read():
@@ -70,9 +77,9 @@ def test_dropped_features_are_not_read():
     assert set(hybrid.importances()) == set(FEATURES) - gone
     rows = planted(seed=2)
     query = np.repeat(np.arange(60), 20)
-    before = hybrid.score(rows.x, query, 60)
+    before = scores_of(hybrid, rows.x, query, 60)
     rows.x[:, [AT[name] for name in gone]] = 7
-    np.testing.assert_array_equal(hybrid.score(rows.x, query, 60), before)
+    np.testing.assert_array_equal(scores_of(hybrid, rows.x, query, 60), before)
 
 
 def test_kept_columns():
@@ -88,8 +95,8 @@ def test_standardised_within_each_query():
 
 def test_score_of_a_query_does_not_depend_on_the_others(fitted):
     rows, query = planted(), np.repeat(np.arange(60), 20)
-    whole = fitted.hybrid.score(rows.x, query, 60)
-    alone = fitted.hybrid.score(rows.x[40:60], np.zeros(20, int), 1)
+    whole = scores_of(fitted.hybrid, rows.x, query, 60)
+    alone = scores_of(fitted.hybrid, rows.x[40:60], np.zeros(20, int), 1)
     np.testing.assert_allclose(alone, whole[40:60], rtol=1e-6)
 
 
@@ -98,13 +105,11 @@ def test_score_of_a_query_does_not_depend_on_the_others(fitted):
 
 @pytest.fixture(scope="module")
 def lesson(small_shop, fitted):
-    """Models, histories and hidden items of a training moment."""
+    """Models of a training moment, and its orders asked without and with a cart."""
     moment = small_shop.train[0]
     data = train_data(lines_before(small_shop.orders, moment.at), small_shop.catalog)
     asked = asked_orders(small_shop.orders, moment, data)
-    open_, shown = ask(asked, data, nothing), ask(asked, data, any_depth)
-    hidden = [(q.histories.cart, q.relevant) for q in (open_, shown)]
-    return BaseModels.fit(data, fitted.options), open_.histories, hidden
+    return BaseModels.fit(data, fitted.options), [ask(asked, data, shown) for shown in (nothing, half)]
 
 
 def test_training_rows_keep_every_bought_candidate(lesson):
@@ -112,15 +117,17 @@ def test_training_rows_keep_every_bought_candidate(lesson):
     for rows in (whole, some):
         assert rows.x.shape == (len(rows.y), len(FEATURES))
         assert rows.sizes.sum() == len(rows.y)
-        assert len(rows.sizes) == 2 * len(lesson[1])
+        assert len(rows.sizes) == 2 * len(lesson[1][0])
     assert some.y.sum() == whole.y.sum() > 0
     assert (~some.y).sum() == pytest.approx(0.3 * (~whole.y).sum(), rel=0.05)
 
 
 def test_answers_of_training_rows_are_the_bought_candidates(lesson):
-    models, histories, hidden = lesson
-    whole = training_rows(models, histories, hidden[:1], 30, 1.0, 0)
-    relevant = hidden[0][1].toarray() > 0
+    models, asks = lesson
+    histories = asks[0].histories
+    whole = training_rows(models, asks[:1], 30, 1.0, 0)
+    relevant = asks[0].relevant.toarray() > 0
+    assert whole.relevant.tolist() == relevant.sum(axis=1).tolist()
     at = 0
     for q, size in enumerate(whole.sizes):
         own = whole.x[at : at + size, AT["own_count"]]
@@ -135,6 +142,53 @@ def test_sampling_is_seeded(lesson):
     a, b, c = (training_rows(*lesson, 30, 0.2, seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(a.x, b.x)
     assert a.x.shape != c.x.shape or not np.array_equal(a.x, c.x, equal_nan=True)
+
+
+def test_newcomers_are_among_the_lessons(small_shop, fitted):
+    """A share of the orders is asked again with few orders of history, with and without a cart, and weighs its part."""
+    moment = small_shop.train[0]
+    data = train_data(lines_before(small_shop.orders, moment.at), small_shop.catalog)
+    asked, models = asked_orders(small_shop.orders, moment, data), BaseModels.fit(data, fitted.options)
+    n = asked.height
+    plain, more = (
+        moment_rows(models, data, asked, HybridOptions(per_source=30, negatives=1, short_histories=share))
+        for share in (0, 0.5)
+    )
+    assert len(plain.sizes) == 2 * n
+    assert len(more.sizes) == 2 * n + 2 * round(n / 2)
+    first = np.concatenate([[0], np.cumsum(more.sizes)[:-1]])[2 * n :]
+    assert set(more.x[first, AT["n_orders"]]) == set(SHORT)
+    assert more.with_cart.sum() == n + round(n / 2)
+    assert 0 < more.held.mean() < 0.3
+
+
+def test_probabilities_are_those_of_orders_not_learned_from():
+    """Noise learned by heart would promise too much; what was held back says what a score is worth."""
+    rng = np.random.default_rng(0)
+    n, size = 400, 20
+    x = rng.normal(size=(n * size, len(FEATURES))).astype(np.float32)
+    y = rng.random(n * size) < 0.1
+    query = np.repeat(np.arange(n), size)
+    rows = TrainingRows(x, y, np.full(n, size), np.bincount(query, y), np.arange(n) % 2 == 0, np.arange(n) % 4 == 0)
+    hybrid = Hybrid.fit(rows, HybridOptions(trees=40, min_leaf=5, threads=1, negatives=1, objectives=("binary",)))
+    chance = hybrid.judge(x, query, rows.with_cart)[1]
+    held = rows.held[query]
+    assert chance[held].mean() == pytest.approx(y[held].mean(), abs=0.01)
+    assert chance[held].std() < 0.03
+
+
+def test_dropped_negatives_are_made_up_for():
+    """Three in four rows not bought were left away: a probability counts them all the same."""
+    whole = planted(n=400)
+    rng = np.random.default_rng(1)
+    kept = whole.y | (rng.random(len(whole.y)) < 0.25)
+    query = np.repeat(np.arange(400), 20)[kept]
+    some = TrainingRows(
+        whole.x[kept], whole.y[kept], np.bincount(query, minlength=400), whole.relevant, whole.with_cart, whole.held
+    )
+    hybrid = Hybrid.fit(some, HybridOptions(trees=15, min_leaf=5, threads=1, negatives=0.25))
+    chance = hybrid.judge(whole.x, np.repeat(np.arange(400), 20), whole.with_cart)[1]
+    assert chance.mean() == pytest.approx(whole.y.mean(), rel=0.1)
 
 
 def test_blocks_come_back_in_order():

@@ -11,7 +11,7 @@ from recsys.serving.options import MAX_K, MAX_TEXT, RequestOptions, parse_option
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner))
-KEYS = st.sampled_from(["k", "exclude", "only", "owned", "K", ""])
+KEYS = st.sampled_from(["k", "exclude", "only", "owned", "min_probability", "K", ""])
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,8 @@ KEYS = st.sampled_from(["k", "exclude", "only", "owned", "K", ""])
         ('{"exclude": ["a", "a"], "owned": "exclude"}', RequestOptions(exclude=("a", "a"), owned="exclude")),
         ('{"only": null, "owned": "allow"}', RequestOptions()),
         ('{"only": []}', RequestOptions(only=())),
+        ('{"min_probability": 0}', RequestOptions()),
+        ('{"min_probability": 0.25}', RequestOptions(min_probability=0.25)),
         ('{"only": ["00042", "é"]}', RequestOptions(only=("00042", "é"))),
         ('{"only": ["\\u00e9", "\\ud800"]}', RequestOptions(only=("é", "\ud800"))),
     ],
@@ -49,7 +51,7 @@ def test_what_is_read(text, expected):
         ("\ud800", "no JSON"),
         (" ", "no JSON"),
         ('{"k": 5, "k": 6}', r"the key 'k' twice"),
-        ('{"K": 5}', "unknown key 'K'; known are k, exclude, only, owned"),
+        ('{"K": 5}', "unknown key 'K'; known are k, exclude, only, owned, min_probability"),
         ('{"k": 0}', "options.k is 0; give a whole number from 1 to 500"),
         ('{"k": 501}', "options.k is 501"),
         ('{"k": -1}', "options.k is -1"),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Csr = sp.csr_matrix
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
+LEVELS = ("department", "category", "type")  # of the catalog, from wide to narrow
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,13 @@ class Histories:
             self.customers[picked],
         )
 
+    def latest_orders(self, n: int | np.ndarray) -> "Histories":
+        """The same queries with the latest n orders of each history only, n one number or one per query; carts stay."""
+        kept = self.orders < np.broadcast_to(n, len(self))[self.rows]
+        sizes = np.bincount(self.rows[kept], minlength=len(self))
+        lines = (self.items[kept], self.orders[kept], self.ages[kept], self.weights[kept])
+        return Histories(np.concatenate([[0], np.cumsum(sizes)]), *lines, self.cart, self.customers)
+
     def with_cart(self, cart: Csr) -> "Histories":
         """The same histories with another cart, CSR (n, n_items)."""
         return replace(self, cart=cart)
@@ -229,3 +237,13 @@ class TrainData:
     orders: Csr
     order_ages: Floats
     facts: ItemFacts
+
+    @cached_property
+    def together(self) -> tuple[Csr, np.ndarray]:
+        """Orders with both items, CSR (n_items, n_items) with an empty diagonal, and orders with each (n_items,)."""
+        together = (self.orders.T @ self.orders).tocsr()
+        sold = np.asarray(together.diagonal(), np.float32)
+        together.setdiag(0)
+        together.eliminate_zeros()
+        together.sort_indices()
+        return together, sold

@@ -8,11 +8,10 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from recsys.data.histories import Csr, Histories, IdMap, ItemFacts, TrainData, no_carts
+from recsys.data.histories import LEVELS, Csr, Histories, IdMap, ItemFacts, TrainData, no_carts
 from recsys.errors import InputError
 
 DAY = 86_400_000_000  # microseconds
-LEVELS = ("department", "category", "type")
 PRICE_DAYS = 90
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys.data.histories import IdMap, TrainData
-from recsys.data.interactions import LEVELS, item_facts
+from recsys.data.histories import LEVELS, IdMap, TrainData
+from recsys.data.interactions import item_facts
 from recsys.data.splits import MIN_KNOWN, Moment, hash_order, in_window
 
 POOL = 50_000  # unsold items at most; of a larger catalog, those whose ids have the smallest hashes

@@ -53,13 +53,11 @@ class ProbabilityRows:
         return cls(judged)
 
     def __call__(self, task: str, rows: Ints, ranked: Any) -> None:
-        """`rows` int64: queries of the block; `ranked.probabilities` float32 (m,), None where the ranker has none."""
-        p = getattr(ranked, "probabilities", None)
-        if p is not None:
-            query = rows[ranked.candidates.query]
-            kept = self.judged[query]
-            part = Rows(query[kept], ranked.candidates.item[kept], np.asarray(p, np.float32)[kept])
-            self.parts.setdefault(task, []).append((int(rows[0]), part))
+        """`rows` int64: queries of the block; `ranked` their candidates."""
+        query = rows[ranked.candidates.query]
+        kept = self.judged[query]
+        part = Rows(query[kept], ranked.candidates.item[kept], ranked.probabilities[kept])
+        self.parts.setdefault(task, []).append((int(rows[0]), part))
 
     def of(self, task: str) -> Rows:
         """All rows of a task in the order of their queries, whatever order blocks came in."""

@@ -38,14 +38,6 @@ FULL, NONE, ONE, TRULY_ONE, NEWCOMERS, UNSOLD = (
 Row = dict[str, Any]
 
 
-def latest_orders(histories: Histories, n: int) -> Histories:
-    """The same queries with the latest n orders of each history only; carts stay."""
-    kept = histories.orders < n
-    sizes = np.bincount(histories.rows[kept], minlength=len(histories))
-    lines = (histories.items[kept], histories.orders[kept], histories.ages[kept], histories.weights[kept])
-    return Histories(np.concatenate([[0], np.cumsum(sizes)]), *lines, histories.cart, histories.customers)
-
-
 def cold_start_records(
     models: BaseModels,
     hybrid: Hybrid,
@@ -62,7 +54,7 @@ def cold_start_records(
     some = {task: queries.take(rows) for task, queries in tasks.items()}
 
     def asked(orders: int) -> Lists:
-        short = {t: replace(q, histories=latest_orders(q.histories, orders)) for t, q in some.items()}
+        short = {t: replace(q, histories=q.histories.latest_orders(orders)) for t, q in some.items()}
         return contender_lists(models, hybrid, short, k, per_source)
 
     full = {key: found[rows, :k] for key, found in lists.items()}

@@ -30,7 +30,7 @@ def _example(judged: Recommender, task: str, queries: Queries, asked: pl.DataFra
     lines = h.items[h.indptr[row] : h.indptr[row + 1]].tolist()
     often = sorted(Counter(lines).items(), key=lambda pair: (-pair[1], pair[0]))[:HISTORY]
     where = {"next_basket": "before an order", "cart": "with a cart"}[task]
-    listed = zip(answer.item_ids, answer.scores, answer.reasons, strict=True)
+    listed = zip(answer.item_ids, answer.scores, answer.probabilities, answer.reasons, strict=True)
     price = judged.models.stats.price
     return {
         "title": f"Customer {customer}, {where}",
@@ -41,9 +41,9 @@ def _example(judged: Recommender, task: str, queries: Queries, asked: pl.DataFra
         "names": {item: names[judged.items.positions([item])[0]] for item in sorted(bought)},
         "items": [
             {"rank": at + 1, "item_id": item, "name": names[judged.items.positions([item])[0]], "score": score,
-             "probability": None, "reason": reason, "hit": item in bought,
+             "probability": round(chance, 6), "reason": reason, "hit": item in bought,
              "price": _price(float(price[judged.items.positions([item])[0]]))}
-            for at, (item, score, reason) in enumerate(listed)
+            for at, (item, score, chance, reason) in enumerate(listed)
         ],
     }  # fmt: skip
 

@@ -54,6 +54,12 @@ def high_cells(scores: Floats, k: int) -> tuple[Ints, Ints]:
     return cells // max(m, 1), cells % max(m, 1)
 
 
+def places(rows: Ints, n: int) -> Ints:
+    """int64 (m,): 0, 1, 2, … within each run of equal row numbers; `rows` ascending, below n."""
+    sizes = np.bincount(rows, minlength=n)
+    return np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+
+
 def unknown_rows(scores: Floats, known: np.ndarray) -> Floats:
     """`scores` with NaN in the rows where `known` (bool, per row) is False; changed in place."""
     scores[~known] = np.nan

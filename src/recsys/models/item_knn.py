@@ -10,14 +10,18 @@ from ..data.histories import Csr, Floats, Histories, TrainData
 from .base import dense, unknown_rows
 
 
-def co_purchases(orders: Csr) -> tuple[Csr, np.ndarray]:
-    """Orders with both items, CSR (n_items, n_items) with an empty diagonal, and orders with each (n_items,)."""
-    together = (orders.T @ orders).tocsr()
-    sold = np.asarray(together.diagonal(), np.float32)
-    together.setdiag(0)
-    together.eliminate_zeros()
-    together.sort_indices()
-    return together, sold
+def shrunk_cosine(together: Csr, sold: np.ndarray, shrink: float, min_joint: int) -> Csr:
+    """C(i, j) / √((f_i + s)(f_j + s)) of the cells i ≠ j with at least `min_joint`, CSR float32 (n_items, n_items).
+
+    `sold` holds f; what was never sold (f = 0) has no cells.
+    """
+    kept = together.copy()
+    row = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
+    kept.data[(kept.data < min_joint) | (kept.indices == row)] = 0
+    kept.eliminate_zeros()
+    kept.sort_indices()
+    scale = sp.diags_array(1 / np.sqrt(np.maximum(sold + shrink, 1)))
+    return sp.csr_matrix(scale @ kept @ scale, dtype=np.float32)
 
 
 @dataclass(kw_only=True)
@@ -29,11 +33,8 @@ class ItemKnn:
     min_joint: int = 2  # orders with both items; fewer say nothing and are most of the matrix
 
     def fit(self, data: TrainData) -> Self:
-        together, sold = co_purchases(data.orders)
-        together.data[together.data < self.min_joint] = 0
-        together.eliminate_zeros()
-        scale = sp.diags_array(1 / np.sqrt(sold + self.shrink))
-        self.cosine_ = sp.csr_matrix(scale @ together @ scale, dtype=np.float32)
+        together, self.sold_ = data.together
+        self.cosine_ = shrunk_cosine(together, self.sold_, self.shrink, self.min_joint)
         return self
 
     def score(self, queries: Histories) -> Floats:

@@ -1,13 +1,14 @@
 """What customers with alike purchases buy."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
 
-from ..data.histories import Csr, Floats, Histories, TrainData
-from .base import dense, high_cells, unknown_rows
+from ..data.histories import Csr, Floats, Histories, Ints, TrainData
+from .base import dense, high_cells, places, unknown_rows
 
 
 def unit_rows(matrix: Csr) -> Csr:
@@ -19,12 +20,24 @@ def unit_rows(matrix: Csr) -> Csr:
 def nearest(similarity: Floats, k: int) -> Csr:
     """CSR: the k largest positive cells of each row; ties at the edge go to the lower column."""
     rows, columns = high_cells(similarity, k)
-    values = similarity[rows, columns]
+    return _first(rows, columns, similarity[rows, columns], k, similarity.shape)
+
+
+def nearest_cells(similarity: Csr, k: int) -> Csr:
+    """`nearest` of a sparse matrix of few cells in many columns."""
+    enough = np.zeros(similarity.nnz, bool)
+    for begin, end in itertools.pairwise(similarity.indptr):
+        values = similarity.data[begin:end]
+        enough[begin:end] = values >= (-np.partition(-values, k - 1)[k - 1] if len(values) > k else 0)
+    rows = np.repeat(np.arange(similarity.shape[0]), np.diff(similarity.indptr))[enough]
+    return _first(rows, similarity.indices[enough], similarity.data[enough], k, similarity.shape)
+
+
+def _first(rows: Ints, columns: Ints, values: Floats, k: int, shape: tuple[int, int]) -> Csr:
     order = np.lexsort((columns, -values, rows))
     rows, columns, values = rows[order], columns[order], values[order]
-    kept = (np.arange(len(rows)) - np.searchsorted(rows, rows) < k) & (values > 0)
-    n, m = similarity.shape
-    return sp.csr_matrix((values[kept], (rows[kept], columns[kept])), shape=(n, m))
+    kept = (places(rows, shape[0]) < k) & (values > 0)
+    return sp.csr_matrix((values[kept], (rows[kept], columns[kept])), shape=shape)
 
 
 @dataclass(kw_only=True)

@@ -1,6 +1,6 @@
 """The single models of one moment, fitted together, asked together, kept together."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,27 @@ import numpy as np
 from ..data.histories import Floats, Histories, TrainData
 from ..models.als import Als
 from ..models.base import Scorer, load, save
+from ..models.basket_knn import BasketKnn
 from ..models.content import Content
+from ..models.embedding import Embedding
 from ..models.frequency import Frequency
 from ..models.item_knn import ItemKnn
 from ..models.popularity import Popularity
+from ..models.tifu_knn import TifuKnn
+from ..models.transitions import Transitions
+from ..models.type_knn import TypeKnn
+from ..models.up_cf import UpCf
 from ..models.user_knn import UserKnn
 from .item_stats import ItemStats
 
-SINGLES = ("popularity", "frequency", "als", "content", "item_knn", "user_knn")
+OF_HISTORY = ("popularity", "frequency", "tifu_knn", "user_knn", "up_cf", "transitions")  # a cart changes nothing
+OF_BOTH = ("als",)  # cart and history in one answer
+OF_CART = ("basket_knn",)  # without a cart they say nothing
+OF_EITHER = ("item_knn", "embedding", "type_knn", "content")  # the cart, or the history where there is no cart
+SINGLES = (*OF_HISTORY, *OF_BOTH, *OF_CART, *OF_EITHER)
+SOURCES = (
+    *OF_HISTORY, *(f"{name}_history" for name in OF_EITHER), *OF_BOTH, *OF_CART, *(f"{name}_cart" for name in OF_EITHER)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +38,16 @@ class ModelOptions:
 
     popularity: Popularity = field(default_factory=Popularity)
     frequency: Frequency = field(default_factory=Frequency)
-    als: Als = field(default_factory=Als)
-    content: Content = field(default_factory=Content)
-    item_knn: ItemKnn = field(default_factory=ItemKnn)
+    tifu_knn: TifuKnn = field(default_factory=TifuKnn)
     user_knn: UserKnn = field(default_factory=UserKnn)
+    up_cf: UpCf = field(default_factory=UpCf)
+    transitions: Transitions = field(default_factory=Transitions)
+    als: Als = field(default_factory=Als)
+    basket_knn: BasketKnn = field(default_factory=BasketKnn)
+    item_knn: ItemKnn = field(default_factory=ItemKnn)
+    embedding: Embedding = field(default_factory=Embedding)
+    type_knn: TypeKnn = field(default_factory=TypeKnn)
+    content: Content = field(default_factory=Content)
 
 
 @dataclass(frozen=True)
@@ -55,7 +74,7 @@ class BaseModels:
 
     @classmethod
     def load(cls, directory: Path) -> "BaseModels":
-        kinds = {name: type(getattr(ModelOptions(), name)) for name in SINGLES}
+        kinds = {f.name: type(getattr(ModelOptions(), f.name)) for f in fields(ModelOptions)}
         scorers = {name: load(kind, directory / name) for name, kind in kinds.items()}
         return cls(scorers, ItemStats.load(directory / "stats.npz"))
 
@@ -71,24 +90,20 @@ def history_scores(models: BaseModels, queries: Histories) -> dict[str, Floats]:
     Carts do not matter here, so queries that differ only in their carts can share the answer.
     """
     bare = queries.without_cart()
-    return {
-        "popularity": models["popularity"].score(bare),
-        "frequency": models["frequency"].score(bare),
-        "user_knn": models["user_knn"].score(bare),
-        "item_knn_history": models["item_knn"].score(bare),
-        "content_history": models["content"].score(bare),
-    }
+    out = {name: models[name].score(bare) for name in OF_HISTORY}
+    return out | {f"{name}_history": models[name].score(bare) for name in OF_EITHER}
 
 
 def cart_scores(models: BaseModels, queries: Histories) -> dict[str, Floats]:
     """What the sources say of the cart; ALS folds history and cart in together."""
-    out = {"als": models["als"].score(queries)}
+    out = {name: models[name].score(queries) for name in OF_BOTH}
     rows = np.flatnonzero(queries.has_cart)
-    for name in ("item_knn", "content"):
+    asked = queries.take(rows) if len(rows) < len(queries) else queries
+    for name in (*OF_CART, *OF_EITHER):
         scores = np.full(queries.cart.shape, np.nan, np.float32)
         if len(rows):
-            scores[rows] = models[name].score(queries.take(rows))
-        out[f"{name}_cart"] = scores
+            scores[rows] = models[name].score(asked)
+        out[name if name in OF_CART else f"{name}_cart"] = scores
     return out
 
 

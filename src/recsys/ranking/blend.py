@@ -1,17 +1,17 @@
-"""From base models and queries to rows for the ranker, and from the ranker to lists. Blocks bound the memory."""
+"""From base models and queries to ranked candidates and lists. Blocks bound the memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from ..data.histories import Csr, Floats, Histories, Ints
+from ..data.histories import Floats, Histories, Ints
 from .base_models import BaseModels, cart_scores, history_scores
 from .candidates import Candidates, candidates
 from .features import best_scores, features
-from .hybrid import Hybrid, TrainingRows
+from .hybrid import Hybrid
 from .topk import top_k_of_rows
 
 BLOCK = 48  # queries asked at once: small enough for the cache, large enough for NumPy
@@ -32,11 +32,15 @@ def by_block(n: int, work: Callable[[np.ndarray], T], workers: int = 2, size: in
 
 @dataclass(frozen=True)
 class Ranked:
-    """All candidates of a block of queries with their features (m, n_features) and final scores (m,)."""
+    """All candidates of a block of queries with their features (m, n_features), final scores (m,) and probabilities.
+
+    probabilities  float32 (m,): that the order holds the item; it does not order the list
+    """
 
     candidates: Candidates
     features: Floats
     scores: Floats
+    probabilities: Floats
 
 
 def rank(
@@ -53,43 +57,11 @@ def rank(
     """
     sources = sources or history_scores(models, queries) | cart_scores(models, queries)
     found = candidates(sources, queries, per_source, barred)
-    x = features(found, queries, models.stats, best_scores(sources))
-    return Ranked(found, x, hybrid.score(x, found.query, len(queries)))
+    x = features(found, queries, models, best_scores(sources))
+    return Ranked(found, x, *hybrid.judge(x, found.query, queries.has_cart))
 
 
 def lists(ranked: Ranked, n_queries: int, k: int) -> tuple[Ints, Floats]:
     """The k best items of each query, int64 (n, k) with -1 where there are no more, and their scores."""
     found = ranked.candidates
     return top_k_of_rows(found.query, found.item, ranked.scores, n_queries, k)
-
-
-def training_rows(
-    models: BaseModels,
-    histories: Histories,
-    hidden: Sequence[tuple[Csr, Csr]],
-    per_source: int,
-    negatives: float,
-    seed: int,
-) -> TrainingRows:
-    """Candidates with features and answers: every bought one, and a seeded share of the others.
-
-    `hidden` holds (cart, relevant) pairs, CSR (n, n_items) each: the same orders with more or less of them shown.
-    """
-
-    def block(rows: np.ndarray) -> TrainingRows:
-        queries = histories.take(rows)
-        shared = history_scores(models, queries)
-        parts = []
-        for depth, (cart, relevant) in enumerate(hidden):
-            asked = queries.with_cart(cart[rows])
-            sources = shared | cart_scores(models, asked)
-            found = candidates(sources, asked, per_source)
-            y = relevant[rows].toarray()[found.query, found.item] > 0
-            rng = np.random.default_rng([seed, depth, int(rows[0])])
-            kept = np.flatnonzero(y | (rng.random(len(found)) < negatives))
-            sampled = found.take(kept)
-            sizes = np.bincount(sampled.query, minlength=len(rows))
-            parts.append(TrainingRows(features(sampled, asked, models.stats, best_scores(sources)), y[kept], sizes))
-        return TrainingRows.concatenate(parts)
-
-    return TrainingRows.concatenate(by_block(len(histories), block))

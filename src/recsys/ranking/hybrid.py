@@ -1,6 +1,6 @@
-"""The learned ranker: LightGBM over the candidates' features, lambdarank averaged with binary log loss."""
+"""The learned ranker: LightGBM over the candidates' features, ranking losses averaged with binary log loss."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import lightgbm as lgb
 import numpy as np
 
 from ..data.histories import Floats, Ints
+from .chances import TERMS, Chances, held_rows
 from .features import FEATURES, GROUPS
 
 
@@ -15,13 +16,15 @@ from .features import FEATURES, GROUPS
 class HybridOptions:
     """How candidates are found and the ranker is trained."""
 
-    per_source: int = 70  # candidates from each source
-    negatives: float = 0.02  # share of the candidates that were not bought, kept for training
+    per_source: int = 100  # candidates from each source
+    negatives: float = 0.03  # share of the candidates that were not bought, kept for training
+    short_histories: float = 0.15  # share of the training orders asked again with 0 to 3 orders of history
+    small_orders: float = 0.5  # an order weighs 1 / (its relevant items ^ this): 0 = all alike
     trees: int = 100
     leaves: int = 31
     learning_rate: float = 0.12
     min_leaf: int = 100  # training rows in a leaf
-    objectives: tuple[str, ...] = ("lambdarank", "binary")
+    objectives: tuple[str, ...] = ("rank_xendcg", "binary")
     drop: tuple[str, ...] = ()  # features or groups left out (ablations)
     threads: int = 2
     seed: int = 0
@@ -31,20 +34,37 @@ class HybridOptions:
 class TrainingRows:
     """Sampled candidates with their features and answers, query after query.
 
-    x float32 (m, n_features) · y bool (m,) · sizes int64 (n_queries,): rows of each query
+    x          float32 (m, n_features)
+    y          bool (m,): bought
+    sizes      int64 (n_queries,): rows of each query
+    relevant   int64 (n_queries,): hidden items of the order, candidates or not
+    with_cart  bool (n_queries,)
+    held       bool (n_queries,): kept from the trees, for the probabilities
     """
 
     x: Floats
     y: np.ndarray
     sizes: Ints
+    relevant: Ints
+    with_cart: np.ndarray
+    held: np.ndarray
 
     @classmethod
     def concatenate(cls, parts: list["TrainingRows"]) -> "TrainingRows":
-        return cls(
-            np.concatenate([p.x for p in parts]),
-            np.concatenate([p.y for p in parts]),
-            np.concatenate([p.sizes for p in parts]),
-        )
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    @classmethod
+    def empty(cls) -> "TrainingRows":
+        none = np.zeros(0, np.int64)
+        return cls(np.zeros((0, len(FEATURES)), np.float32), none > 0, none, none, none > 0, none > 0)
+
+    def save(self, file: Path) -> None:
+        np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})
+
+    @classmethod
+    def load(cls, file: Path) -> "TrainingRows":
+        with np.load(file, allow_pickle=False) as kept:
+            return cls(**{f.name: kept[f.name] for f in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -52,33 +72,47 @@ class Hybrid:
     """Trained boosters by objective; scores are means of per-query standardised outputs."""
 
     boosters: dict[str, lgb.Booster]
+    chances: Chances
     columns: Ints = field(default_factory=lambda: np.arange(len(FEATURES)))
 
     @classmethod
     def fit(cls, rows: TrainingRows, options: HybridOptions | None = None) -> "Hybrid":
+        """Trees on the orders not held back; then the probabilities on those that were."""
         options = options or HybridOptions()
         columns = kept_columns(options.drop)
-        names = [FEATURES[i] for i in columns]
-        data = lgb.Dataset(
-            rows.x[:, columns], rows.y.astype(np.float32), group=rows.sizes, feature_name=names, free_raw_data=False,
-            params=_params(options, "binary"),
-        ).construct()  # fmt: skip
+        held = held_rows(rows.sizes, rows.held, rows.y)
+        data = _dataset(rows, ~held, columns, options)
         boosters = {o: lgb.train(_params(options, o), data, options.trees) for o in options.objectives}
-        return cls(boosters, columns)
+        judged = held if held.any() else np.ones(len(held), bool)
+        query = np.repeat(np.arange(len(rows.sizes)), rows.sizes)[judged]
+        found = cls(boosters, Chances(np.zeros((2, TERMS))), columns)
+        raw = found.outputs(rows.x[judged], options.threads)[found.reader]
+        chances = Chances.fit(raw, rows.y[judged], rows.with_cart[query], options.negatives)
+        return replace(found, chances=chances)
 
     def outputs(self, x: Floats, threads: int = 1) -> dict[str, Floats]:
         """Raw output of each booster, float64 (m,)."""
-        x = x[:, self.columns]
+        x = np.ascontiguousarray(x[:, self.columns]) if len(self.columns) < x.shape[1] else x
         if not len(x):  # LightGBM divides by the number of rows
             return {name: np.zeros(0) for name in self.boosters}
         return {
             name: np.asarray(b.predict(x, raw_score=True, num_threads=threads)) for name, b in self.boosters.items()
         }
 
-    def score(self, x: Floats, query: Ints, n_queries: int, threads: int = 1) -> Floats:
-        """float32 (m,): mean of the boosters' outputs, each standardised within its query."""
-        parts = [standardised(out, query, n_queries) for out in self.outputs(x, threads).values()]
-        return np.asarray(np.mean(parts, axis=0), np.float32)
+    @property
+    def reader(self) -> str:
+        """The booster whose output speaks of a row by itself: binary where there is one."""
+        return "binary" if "binary" in self.boosters else next(iter(self.boosters))
+
+    def judge(self, x: Floats, query: Ints, with_cart: np.ndarray, threads: int = 1) -> tuple[Floats, Floats]:
+        """Scores and probabilities, float32 (m,) each; `with_cart` bool (n_queries,).
+
+        The score is the mean of the boosters' outputs, each standardised within its query.
+        """
+        outputs = self.outputs(x, threads)
+        score = np.mean([standardised(out, query, len(with_cart)) for out in outputs.values()], axis=0)
+        chances = self.chances.probabilities(outputs[self.reader], with_cart[query])
+        return np.asarray(score, np.float32), chances
 
     def importances(self) -> dict[str, float]:
         """Share of the total gain per feature, mean over boosters."""
@@ -89,13 +123,32 @@ class Hybrid:
     def save(self, directory: Path) -> None:
         directory.mkdir(parents=True)
         np.save(directory / "columns.npy", self.columns)
+        np.save(directory / "chances.npy", self.chances.weights)
         for name, booster in self.boosters.items():
             booster.save_model(directory / f"{name}.txt")
 
     @classmethod
     def load(cls, directory: Path) -> "Hybrid":
         files = sorted(directory.glob("*.txt"), key=lambda f: f.stem)
-        return cls({f.stem: lgb.Booster(model_file=f) for f in files}, np.load(directory / "columns.npy"))
+        chances = Chances(np.load(directory / "chances.npy"))
+        return cls({f.stem: lgb.Booster(model_file=f) for f in files}, chances, np.load(directory / "columns.npy"))
+
+
+def _dataset(rows: TrainingRows, kept: np.ndarray, columns: Ints, options: HybridOptions) -> lgb.Dataset:
+    """The kept rows with their queries; an order of few relevant items weighs more than by its items."""
+    query = np.repeat(np.arange(len(rows.sizes)), rows.sizes)[kept]
+    sizes = np.bincount(query, minlength=len(rows.sizes))
+    weight = np.maximum(rows.relevant, 1.0)[query] ** -options.small_orders
+    x = rows.x if kept.all() else rows.x[kept]
+    return lgb.Dataset(
+        x[:, columns] if len(columns) < x.shape[1] else x,
+        rows.y[kept].astype(np.float32),
+        weight=weight / weight.mean(),
+        group=sizes[sizes > 0],
+        feature_name=[FEATURES[i] for i in columns],
+        free_raw_data=False,
+        params=_params(options, "binary"),
+    ).construct()
 
 
 def kept_columns(drop: tuple[str, ...]) -> Ints:

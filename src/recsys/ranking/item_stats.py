@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ..data.histories import Floats, Histories, Ints, TrainData
+from ..models.type_knn import share_within
 
-SHORT, LONG = 28, 365  # days
+WEEKS, SHORT, MIDDLE, LONG = 14, 28, 84, 365  # days
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,12 @@ class ItemStats:
     """Arrays (n_items,); NaN = unknown.
 
     share      share of the order lines of the last 365 days
+    recent     share of the order lines of the last 14 days
+    rise       share of the last 14 days / share of the last 84 days, both shrunk
     trend      share of the last 28 days / share of the last 365 days, both shrunk
+    season     share of the 28 days that followed a year ago / share of the last 365 days, both shrunk
+    adoption   share of all first purchases of the last 84 days: what customers begin to buy
+    in_type    share of its type's lines of the last 84 days
     repeat     share of buyers who bought it again, shrunk to the mean
     interval   median days between two purchases by one customer
     size       mean number of items in the orders that hold it
@@ -24,7 +30,12 @@ class ItemStats:
     """
 
     share: Floats
+    recent: Floats
+    rise: Floats
     trend: Floats
+    season: Floats
+    adoption: Floats
+    in_type: Floats
     repeat: Floats
     interval: Floats
     size: Floats
@@ -33,14 +44,18 @@ class ItemStats:
 
     @classmethod
     def fit(cls, data: TrainData) -> "ItemStats":
-        long, short = (_lines(data, days) for days in (LONG, SHORT))
+        long, middle, short, weeks = (_lines(data, 0, days) for days in (LONG, MIDDLE, SHORT, WEEKS))
         share = long / max(long.sum(), 1)
-        expected = share * short.sum()
         sold = np.asarray(data.orders.sum(axis=0)).ravel()
         sizes = np.asarray(data.orders.sum(axis=1)).ravel()
         return cls(
             share.astype(np.float32),
-            ((short + 5) / (expected + 5)).astype(np.float32),
+            (weeks / max(weeks.sum(), 1)).astype(np.float32),
+            _against(weeks, middle / max(middle.sum(), 1)),
+            _against(short, share),
+            _against(_lines(data, LONG - SHORT, LONG), share),
+            _adoption(data.histories),
+            share_within(data.facts.levels[:, -1], middle),
             _repeat_share(data.histories),
             _intervals(data.histories),
             ((data.orders.T @ sizes) / np.maximum(sold, 1)).astype(np.float32),
@@ -57,8 +72,24 @@ class ItemStats:
             return cls(**dict(kept))
 
 
-def _lines(data: TrainData, days: float) -> np.ndarray:
-    return np.asarray(data.orders[data.order_ages < days].sum(axis=0), np.float64).ravel()
+def _lines(data: TrainData, newest: float, oldest: float) -> np.ndarray:
+    """float64 (n_items,): order lines at ages in [newest, oldest) days."""
+    within = (data.order_ages >= newest) & (data.order_ages < oldest)
+    return np.asarray(data.orders[within].sum(axis=0), np.float64).ravel()
+
+
+def _against(lines: np.ndarray, share: np.ndarray) -> Floats:
+    """Lines / lines to be expected at `share`, five lines added to both; NaN where there are no lines at all."""
+    total = lines.sum()
+    return ((lines + 5) / (share * total + 5) if total else np.full(len(lines), np.nan)).astype(np.float32)
+
+
+def _adoption(histories: Histories) -> Floats:
+    """Share of the customers' first purchases of the last 84 days, five spread over all items added."""
+    first = histories.first_age
+    begun = np.bincount(first.indices[first.data < MIDDLE], minlength=histories.n_items).astype(float)
+    begun += 5 / max(histories.n_items, 1)
+    return np.asarray(begun / begun.sum(), np.float32)
 
 
 def _repeat_share(histories: Histories) -> Floats:

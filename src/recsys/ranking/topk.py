@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..data.histories import Floats, Ints
-from ..models.base import high_cells
+from ..models.base import high_cells, places
 
 
 def top_k(scores: Floats, k: int) -> Ints:
@@ -22,7 +22,7 @@ def top_k_of_rows(query: Ints, item: Ints, score: Floats, n_queries: int, k: int
     """
     order = np.lexsort((item, -score, query))
     query = query[order]
-    rank = np.arange(len(query)) - np.searchsorted(query, query)
+    rank = places(query, n_queries)
     kept = rank < k
     lists = np.full((n_queries, k), -1, np.int64)
     values = np.full((n_queries, k), np.nan, np.float32)

@@ -41,11 +41,11 @@ def ask_model(
 
 
 def answer_table(answer: dict[str, Any], names: dict[str, str]) -> Table:
-    """Rank, item, name, score and reason."""
+    """Rank, item, name, score, probability and reason."""
     table = Table(title=f"from: {answer['fallback']} · model {answer['model_version']}", title_justify="left")
-    for column in ("#", "item", "name", "score", "why"):
-        table.add_column(column, justify="right" if column in ("#", "score") else "left")
-    rows = zip(answer["item_ids"], answer["scores"], answer["reasons"], strict=True)
-    for rank, (item, score, reason) in enumerate(rows, 1):
-        table.add_row(str(rank), item, names[item], f"{score:.3f}", reason)
+    for column in ("#", "item", "name", "score", "chance", "why"):
+        table.add_column(column, justify="right" if column in ("#", "score", "chance") else "left")
+    rows = zip(*(answer[name] for name in ("item_ids", "scores", "probabilities", "reasons")), strict=True)
+    for rank, (item, score, chance, reason) in enumerate(rows, 1):
+        table.add_row(str(rank), item, names[item], f"{score:.3f}", f"{chance:.1%}", reason)
     return table

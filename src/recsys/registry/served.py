@@ -35,7 +35,9 @@ SIGNATURE = ModelSignature(
         [
             ColSpec(Array(DataType.string), "item_ids"),
             ColSpec(Array(DataType.double), "scores"),
+            ColSpec(Array(DataType.double), "probabilities"),
             ColSpec(Array(DataType.string), "reasons"),
+            ColSpec(Array(DataType.string), "reason_codes"),
             ColSpec(DataType.string, "fallback"),
             ColSpec(DataType.string, "model_version"),
             ColSpec(DataType.string, "error"),

@@ -29,7 +29,9 @@ class RecommenderModel(PythonModel):
             {
                 "item_ids": [a.item_ids for a in answers],
                 "scores": [a.scores for a in answers],
+                "probabilities": [a.probabilities for a in answers],
                 "reasons": [a.reasons for a in answers],
+                "reason_codes": [a.reason_codes for a in answers],
                 "fallback": [a.fallback for a in answers],
                 "model_version": self.version,
                 "error": [a.error for a in answers],

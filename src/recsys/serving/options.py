@@ -14,12 +14,15 @@ MAX_TEXT = 1_000_000  # characters of one options string
 
 @dataclass(frozen=True)
 class RequestOptions:
-    """k: list length; exclude: item ids that may not be listed; only: ids that may be; owned: allow | exclude."""
+    """k: list length; exclude: item ids that may not be listed; only: ids that may be; owned: allow | exclude;
+    min_probability: items less likely to be in the order are not listed, so that a list may be shorter, or empty.
+    """
 
     k: int = 10
     exclude: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
     owned: str = "allow"
+    min_probability: float = 0.0
 
 
 def parse_options(text: Any) -> RequestOptions:
@@ -72,6 +75,12 @@ def _owned(key: str, value: Any) -> str:
     return str(value)
 
 
+def _probability(key: str, value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise InputError(f"options.{key} is {_short(value)}; give a number from 0 to 1")
+    return float(value)
+
+
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -82,4 +91,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "exclude": _ids,
     "only": _ids_or_all,
     "owned": _owned,
+    "min_probability": _probability,
 }

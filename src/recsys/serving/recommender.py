@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..ranking.base_models import BaseModels, cart_scores, history_scores, single_scores
 from ..ranking.blend import BLOCK, Ranked, rank
 from ..ranking.hybrid import Hybrid
-from ..ranking.reasons import POPULAR, Explainer, Reason
+from ..ranking.reasons import POPULAR, Explainer, Reason, by_model
 from ..ranking.topk import top_k, top_k_of_rows
 from .options import RequestOptions, parse_options
 
@@ -28,7 +28,9 @@ class Answer:
 
     item_ids: list[str]
     scores: list[float]
+    probabilities: list[float]  # that the order holds the item, as calibrated on orders not learned from
     reasons: list[str]
+    reason_codes: list[str]  # JSON objects: code and values of each reason
     fallback: str  # personal | cart | popular
     error: str = ""
 
@@ -94,9 +96,7 @@ class Recommender:
 
     @cached_property
     def explainer(self) -> Explainer:
-        knn: Any = self.models["item_knn"]
-        content: Any = self.models["content"]
-        return Explainer(self.names, knn.cosine_, content.alike_, content.text_)
+        return Explainer.of(self.items.ids, self.names, self.models)
 
     def recommend(self, customer_ids: Sequence[Any], baskets: Sequence[Any], options: Sequence[Any]) -> list[Answer]:
         """One answer per row; a row that cannot be understood gets an error, the others their lists."""
@@ -106,7 +106,7 @@ class Recommender:
             try:
                 requests.append(self._understand(row, *asked))
             except InputError as error:
-                answers[row] = Answer([], [], [], "", str(error))
+                answers[row] = Answer([], [], [], [], [], "", str(error))
         for at in range(0, len(requests), BLOCK):
             block = requests[at : at + BLOCK]
             answers |= {r.row: a for r, a in zip(block, self._answer(block), strict=True)}
@@ -143,31 +143,51 @@ class Recommender:
         k = max(r.options.k for r in requests)
         sources = history_scores(self.models, queries) | cart_scores(self.models, queries)
         ranked = rank(self.models, self.hybrid, queries, self.per_source, barred, sources)
+        chances = _by_item(ranked, queries.cart.shape)
+        floors = np.array([r.options.min_probability for r in requests])
         silent = ~(queries.has_history | queries.has_cart)
         if self.contender == "hybrid":
             found = ranked.candidates
-            lists, scores = top_k_of_rows(found.query, found.item, ranked.scores, len(requests), k)
+            kept = ranked.probabilities >= floors[found.query]
+            listed = (found.query[kept], found.item[kept], ranked.scores[kept])
+            lists, scores = top_k_of_rows(*listed, len(requests), k)
             reasons = self._reasons(ranked, queries, lists, [r.options.k for r in requests])
         else:
             values = single_scores(self.contender, sources, queries.has_cart)
             silent |= np.isnan(values).all(axis=1)  # nothing is known of what this model looks at
             values = np.where(silent[:, None], sources["popularity"], values)
-            values = np.where((queries.cart.toarray() > 0) | (barred if barred is not None else False), -np.inf, values)
+            hidden = (queries.cart.toarray() > 0) | (chances < floors[:, None])
+            values = np.where(hidden | (barred if barred is not None else False), -np.inf, values)
             lists = top_k(values, k)
             scores = np.take_along_axis(values, np.maximum(lists, 0), axis=1)
-            reasons = {(int(at), int(item)): POPULAR for at in np.flatnonzero(silent) for item in lists[at]}
+            often = self.explainer.popular
+            reasons = {
+                (int(at), int(item)): POPULAR for at in np.flatnonzero(silent) for item in lists[at] if often[item]
+            }
         fallbacks = np.where(silent, "popular", np.where(queries.has_history, "personal", "cart"))
-        return [
-            self._row(r, lists[at], scores[at], str(fallbacks[at]), [reasons.get((at, int(i))) for i in lists[at]])
-            for at, r in enumerate(requests)
-        ]
+        said = [[reasons.get((at, int(i))) for i in row] for at, row in enumerate(lists)]
+        rows = zip(requests, lists, scores, chances, fallbacks.tolist(), said, strict=True)
+        return [self._row(*row) for row in rows]
 
     def _row(
-        self, request: _Request, row: Ints, scores: np.ndarray, fallback: str, reasons: list[Reason | None]
+        self,
+        request: _Request,
+        row: Ints,
+        scores: np.ndarray,
+        chances: np.ndarray,
+        fallback: str,
+        reasons: list[Reason | None],
     ) -> Answer:
-        listed = [self.items.ids[i] for i in row[: request.options.k] if i >= 0]
-        why = [reason.text if reason else f"ranked by {self.contender}" for reason in reasons[: len(listed)]]
-        return Answer(listed, [float(s) for s in scores[: len(listed)]], why, fallback)
+        items = [int(i) for i in row[: request.options.k] if i >= 0]
+        why = [reason or by_model(self.contender) for reason in reasons[: len(items)]]
+        return Answer(
+            [self.items.ids[i] for i in items],
+            [float(s) for s in scores[: len(items)]],
+            [float(chances[i]) for i in items],
+            [reason.text for reason in why],
+            [json.dumps({"code": reason.code, **reason.values}, ensure_ascii=False) for reason in why],
+            fallback,
+        )
 
     def _reasons(self, ranked: Ranked, queries: Histories, lists: Ints, ks: list[int]) -> dict[tuple[int, int], Reason]:
         found = ranked.candidates
@@ -192,6 +212,13 @@ class Recommender:
             if request.options.owned == "exclude":
                 barred[at, queries.items[queries.indptr[at] : queries.indptr[at + 1]]] = True
         return barred
+
+
+def _by_item(ranked: Ranked, shape: tuple[int, int]) -> np.ndarray:
+    """float32 (n, n_items): probability of each candidate, 0 elsewhere."""
+    out = np.zeros(shape, np.float32)
+    out[ranked.candidates.query, ranked.candidates.item] = ranked.probabilities
+    return out
 
 
 def _known(items: IdMap, ids: tuple[str, ...]) -> Ints:

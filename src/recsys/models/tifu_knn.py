@@ -8,8 +8,8 @@ from typing import Self
 
 import numpy as np
 
-from recsys.data.histories import Csr, Floats, Histories, Ints, TrainData
-from recsys.models.base import high_cells, unknown_rows
+from ..data.histories import Csr, Floats, Histories, Ints, TrainData
+from .base import high_cells, places, unknown_rows
 
 
 def nearest_mean(closeness: Floats, k: int) -> Floats:
@@ -20,7 +20,7 @@ def nearest_mean(closeness: Floats, k: int) -> Floats:
     rows, columns = high_cells(closeness, k)
     order = np.lexsort((columns, -closeness[rows, columns], rows))
     rows, columns = rows[order], columns[order]
-    kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < k
+    kept = places(rows, len(closeness)) < k
     rows, columns = rows[kept], columns[kept]
     shares = np.zeros(closeness.shape, np.float32)
     shares[rows, columns] = 1 / np.bincount(rows, minlength=len(closeness))[rows]
@@ -42,8 +42,8 @@ class TifuKnn:
     customer u = 1/m · Σ_i r_g^(m − i) g_i
     """
 
-    k: int = 300
-    groups: int = 7  # m
+    k: int = 300  # customers
+    groups: int = 7  # m: parts that the baskets of a customer are cut into
     within: float = 0.9  # r_b: what a later basket of the group leaves of a basket
     over: float = 0.7  # r_g: what a later group leaves of a group
     alpha: float = 0.7  # weight of the own vector

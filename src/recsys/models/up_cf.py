@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 import scipy.sparse as sp
 
-from recsys.data.histories import Csr, Floats, Histories, TrainData
-from recsys.models.base import unknown_rows
+from ..data.histories import Csr, Floats, Histories, TrainData
+from .base import unknown_rows
 
 
 def scaled(matrix: Csr, power: float) -> Csr:
@@ -28,7 +28,7 @@ class UpCf:
     """
 
     recency: int = 10  # r: baskets looked at; 0 = all
-    asymmetry: float = 0.25  # α
+    asymmetry: float = 0.25  # α: 1 = only the asking customer's length divides, 0 = only the other's
     locality: float = 5.0  # q: how much closer customers outweigh the others
 
     def fit(self, data: TrainData) -> Self:

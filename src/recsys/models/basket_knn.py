@@ -1,0 +1,37 @@
+"""What lay in whole past orders that are like the open cart (session-kNN: Jannach & Ludewig, RecSys 2017)."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..data.histories import Csr, Floats, Histories, TrainData
+from .base import dense, unknown_rows
+from .user_knn import nearest_cells, unit_rows
+
+
+@dataclass(kw_only=True)
+class BasketKnn:
+    """Σ of cosine · recency over the k orders where it is highest, for the items they hold.
+
+    Items weigh log(1 + orders / orders with the item) in the cosine. Without a cart the model says nothing.
+    """
+
+    k: int = 200  # orders
+    half_life: float = 90.0  # days; decay of past orders
+
+    def fit(self, data: TrainData) -> Self:
+        self.orders_ = data.orders
+        sold = np.asarray(data.orders.sum(axis=0)).ravel()
+        self.idf_ = np.log1p(data.orders.shape[0] / np.maximum(sold, 1)).astype(np.float32)
+        fade = (np.float32(0.5) ** (data.order_ages / np.float32(self.half_life))).astype(np.float32)
+        self.unit_by_item_ = sp.csr_matrix((sp.diags_array(fade) @ unit_rows(self._weighted(data.orders))).T)
+        return self
+
+    def _weighted(self, baskets: Csr) -> Csr:
+        return sp.csr_matrix(baskets @ sp.diags_array(self.idf_))
+
+    def score(self, queries: Histories) -> Floats:
+        alike = sp.csr_matrix(unit_rows(self._weighted(queries.cart)) @ self.unit_by_item_)
+        return unknown_rows(dense((nearest_cells(alike, self.k) @ self.orders_).tocsr()), queries.has_cart)

@@ -1,0 +1,57 @@
+"""What kinds of goods are bought together, and what sells within a kind: for items too rare to speak for themselves."""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..data.histories import LEVELS, Floats, Histories, TrainData
+from .base import dense, unknown_rows
+from .item_knn import shrunk_cosine
+from .popularity import recent_share
+
+
+def share_within(codes: np.ndarray, share: Floats) -> Floats:
+    """float32 (n_items,): each item's part of the `share` of its code; NaN where the code is unknown (-1).
+
+    0 where nothing of the code was sold.
+    """
+    place = np.where(codes < 0, codes.max(initial=-1) + 1, codes)
+    total = np.bincount(place, share)[place]
+    return np.where(codes < 0, np.nan, share / np.where(total > 0, total, 1)).astype(np.float32)
+
+
+@dataclass(kw_only=True)
+class TypeKnn:
+    """Σ cosine of types over the cart, or over the decayed history where the cart is empty, · share in the type.
+
+    The share is the item's part of the recent lines of its type, of all lines where there are no recent ones. Types are
+    counted once per order, and a type is no neighbour of its own. Items without a type cannot be scored.
+    """
+
+    level: Literal["department", "category", "type"] = "type"  # of the catalog: what counts as a kind
+    shrink: float = 20.0  # orders added to each type's own
+    half_life: float = 60.0  # days; decay of the history
+    days: float = 84.0  # shares look this far back
+
+    def fit(self, data: TrainData) -> Self:
+        codes = data.facts.levels[:, LEVELS.index(self.level)]
+        known = np.flatnonzero(codes >= 0)
+        shape = (len(codes), int(codes.max(initial=0)) + 1)
+        self.member_ = sp.csr_matrix((np.ones(len(known), np.float32), (known, codes[known])), shape)
+        held = sp.csr_matrix(data.orders @ self.member_)
+        held.data[:] = 1
+        together = (held.T @ held).tocsr()
+        self.cosine_ = shrunk_cosine(together, together.diagonal(), self.shrink, 1)
+        self.share_ = share_within(codes, recent_share(data, self.days))
+        self.code_ = np.maximum(codes, 0)  # of an unknown type: any, since its share is NaN
+        return self
+
+    def score(self, queries: Histories) -> Floats:
+        has_cart = queries.has_cart
+        keep = sp.diags_array((~has_cart).astype(np.float32))
+        source = (queries.cart + keep @ queries.decayed(self.half_life)).tocsr()
+        linked = dense(sp.csr_matrix(source @ self.member_ @ self.cosine_))
+        scores = linked[:, self.code_] * self.share_
+        return unknown_rows(np.asarray(scores, np.float32), has_cart | queries.has_history)
