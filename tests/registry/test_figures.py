@@ -219,4 +219,7 @@ def test_reliability_of_an_older_run_has_no_intervals_and_is_drawn(sample: Any, 
     old = {"cart": {"bins": bins, "brier": 0.1, "brier_reference": 0.2}}
     found = load_run_files(sample.small(tmp_path, calibration=old))
     with chart_style():
-        calibration_plots.reliability(found, SLIM).draw_without_rendering()
+        figure = calibration_plots.reliability(found, SLIM)
+        figure.draw_without_rendering()
+    dots = [point for c in figure.axes[0].collections for point in np.asarray(c.get_offsets()).tolist()]
+    assert [0.2, 0.3] in dots
