@@ -54,11 +54,13 @@ SMALL: dict[str, Any] = {  # a training of seconds
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Warnings are errors, but for what MLflow 3.17 says of its own code and what Prefect leaves to the collector."""
+    """Warnings are errors, but for what MLflow 3.17 says of its own code and what Prefect does in other threads."""
     for line in (
         "ignore:.*Any type hint is inferred as AnyType:UserWarning",  # MLflow, when imported
         "ignore:Operation with range is deprecated:DeprecationWarning",  # MLflow with pandas 3
         "ignore:unclosed <socket:ResourceWarning",  # Prefect's connections to its server on loopback
+        # threads of Prefect and MLflow draw from `random` at any time, also while Hypothesis draws
+        "ignore:Do not use the `random` module inside strategies:hypothesis.errors.HypothesisDeprecationWarning",
     ):
         config.addinivalue_line("filterwarnings", line)
 
