@@ -152,6 +152,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "models.item_knn.shrink": (0, 1e9),
     "models.item_knn.half_life": (1e-3, 1e6),
     "models.item_knn.min_joint": (1, 1e9),
+    "models.item_knn.recent_half_life": (1e-3, 1e6),
     "models.user_knn.k": (1, 1e6),
     "models.user_knn.half_life": (1e-3, 1e6),
     "ranker.per_source": (1, 1e4),

@@ -67,3 +67,16 @@ def test_a_cart_stands_before_the_history(data, query):
     with_cart, cart_alone = model.score(query(4, [(0, 20.0)], [2])), model.score(query(4, [], [2]))
     np.testing.assert_array_equal(with_cart, cart_alone)
     np.testing.assert_allclose(cart_alone[0], [1 / np.sqrt(54), 1 / np.sqrt(48), 0, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("half_life", [10, 1e-3])  # the second leaves nothing of any order
+def test_recent_cosine_by_brute_force(data, half_life):
+    """Cell by cell beside `cosine_`: joint orders and sales count 0.5^(age / half-life)."""
+    model = ItemKnn(shrink=5, min_joint=1, recent_half_life=half_life).fit(data)
+    weight = np.maximum(np.float32(0.5) ** (data.order_ages / np.float32(half_life)), 1e-12)
+    orders, cells = data.orders.toarray(), model.cosine_.tocoo()
+    shrink = 5 * weight.mean()
+    for row, column, found in zip(cells.row, cells.col, model.recent_, strict=True):
+        joint = weight @ (orders[:, row] * orders[:, column])
+        sold = [max(weight @ orders[:, item] + shrink, 1e-9) for item in (row, column)]
+        assert found == pytest.approx(joint / np.sqrt(sold[0] * sold[1]), rel=1e-5)

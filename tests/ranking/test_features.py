@@ -122,6 +122,7 @@ def by_hand():
     cosine = np.zeros((M, M), np.float32)
     cosine[1, 0] = cosine[0, 1] = 0.5
     knn.cosine_ = sp.csr_matrix(cosine)
+    knn.recent_, knn.orders_ = np.float32([0.1, 0.25]), 81
     models = BaseModels({"item_knn": knn}, stats)
     x = features(rows, history, models, {name: np.float32([2]) for name in SOURCES})
     return dict(zip(FEATURES, x.T, strict=True))
@@ -147,6 +148,9 @@ HAND = {
     "cart_best": [0.5, 0, 0],
     "cart_linked": [1, 0, 0],
     "cart_confidence": [np.log(2), 0, 0],  # two of four orders with the cart's item hold it: -log(1 - 1/2)
+    "cart_recent": [0.25, 0, 0],  # the cell (1, 0)
+    "cart_lift": [np.log(2), 0, 0],  # 2 joint orders of 81, 4 + 5 orders with each
+    "cart_lift_best": [np.log(2), 0, 0],
     "item_recent": [0.5, 0.2, 0.1],
     "item_season": [1, 2, NAN],
     "explored": [3 / 5] * 3,
@@ -185,3 +189,29 @@ def test_features_by_hand(by_hand, name):
 def test_sources_are_those_that_the_features_name(small_shop, fitted):
     queries = small_shop.tasks["cart"].histories.take([0])
     assert set(SOURCES) == set(history_scores(fitted.models, queries) | cart_scores(fitted.models, queries))
+
+
+def test_links_with_the_cart_by_brute_force(small_shop, fitted, ranked):
+    """Every candidate against every item of its cart, one at a time."""
+    knn, found = fitted.models["item_knn"], ranked["cart"]
+    queries = small_shop.tasks["cart"].histories.take(slice(0, 20))
+    x = dict(zip(FEATURES, found.features.T, strict=True))
+    recent = sp.csr_matrix((knn.recent_, knn.cosine_.indices, knn.cosine_.indptr), shape=knn.cosine_.shape)
+    for at in range(0, len(found.candidates), 7):
+        query, item = found.candidates.query[at], found.candidates.item[at]
+        cart = queries.cart.indices[queries.cart.indptr[query] : queries.cart.indptr[query + 1]]
+        sold, s = knn.sold_.astype(float), knn.shrink
+        cosine = np.array([knn.cosine_[j, item] for j in cart], float)
+        joint = cosine * np.sqrt((sold[item] + s) * (sold[cart] + s))
+        lift = joint * knn.orders_ / ((sold[item] + 5) * (sold[cart] + 5))
+        logs = np.log(np.maximum(lift, 1))
+        expected = {
+            "cart_best": cosine.max(),
+            "cart_linked": (cosine > 0).mean(),
+            "cart_confidence": -np.log(np.prod(1 - np.minimum(joint / (sold[cart] + s), 0.95))),
+            "cart_recent": sum(recent[j, item] for j in cart),
+            "cart_lift": logs.mean(),
+            "cart_lift_best": logs.max(),
+        }
+        for name, value in expected.items():
+            assert x[name][at] == pytest.approx(value, rel=1e-4, abs=1e-6), (name, at)

@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from ..data.histories import Csr, Floats, Histories
+from ..data.histories import Csr, Floats, Histories, Ints
 from ..models.base import dense
 from .candidates import Candidates
 from .own_features import at_cells, history_cells
+
+RARE = 5  # orders added to each item's own in a lift: of rare items it says little
 
 
 def cart_features(rows: Candidates, queries: Histories, item_knn: Any) -> dict[str, Floats]:
@@ -15,21 +17,18 @@ def cart_features(rows: Candidates, queries: Histories, item_knn: Any) -> dict[s
 
     own_overlap   over the own orders with the item, Σ items shared with the cart / √size
     own_together  the same, a share of what all own orders share with the cart: how surely it lies beside the cart
-    cart_best     highest cosine of the item with one item of the cart; NaN without a cart
-    cart_linked   share of the cart's items that the item was ever bought with; NaN without a cart
-    cart_confidence  -log Π_j (1 - P(item | j)) over the cart: how surely one of its items brings it
+    cart_…        of `cart_links`; NaN without a cart
     """
     overlap, whole = overlap_with_cart(queries)
     own = at_cells(history_cells(rows, queries), overlap, 0)
-    best, linked, sure = cart_links(item_knn, queries)
-    has, size = queries.has_cart[rows.query], np.diff(queries.cart.indptr)[rows.query]
-    return {
+    has = queries.has_cart[rows.query]
+    columns: dict[str, Floats] = {
         "own_overlap": own,
-        "own_together": own / np.where(whole > 0, whole, np.nan)[rows.query].astype(np.float32),
-        "cart_best": np.where(has, best[rows.query, rows.item], np.nan),
-        "cart_linked": np.where(has, linked[rows.query, rows.item] / np.maximum(size, 1), np.nan),
-        "cart_confidence": np.where(has, sure[rows.query, rows.item], np.nan),
+        "own_together": np.asarray(own / np.where(whole > 0, whole, np.nan)[rows.query], np.float32),
     }
+    for name, values in cart_links(rows, queries, item_knn).items():
+        columns[name] = np.where(has, values, np.float32(np.nan))
+    return columns
 
 
 def overlap_with_cart(queries: Histories) -> tuple[Csr, Floats]:
@@ -45,16 +44,51 @@ def overlap_with_cart(queries: Histories) -> tuple[Csr, Floats]:
     )
 
 
-def cart_links(item_knn: Any, queries: Histories) -> tuple[Floats, Floats, Floats]:
-    """float32 (n, n_items) each: highest cosine with an item of the cart, number of its items with any, confidence."""
-    linked = item_knn.cosine_[queries.cart.indices]
-    owner = np.repeat(np.arange(len(queries)), np.diff(queries.cart.indptr))
-    sizes = np.diff(linked.indptr)
-    row, source = np.repeat(owner, sizes), np.repeat(queries.cart.indices, sizes)
-    best = np.zeros(queries.cart.shape, np.float32)
-    np.maximum.at(best, (row, linked.indices), linked.data)
-    cell = row * queries.n_items + linked.indices
-    sold = item_knn.sold_ + item_knn.shrink
-    chance = np.minimum(linked.data * np.sqrt(sold[linked.indices] / sold[source]), 0.95)
-    number, sure = (np.bincount(cell, w, best.size).reshape(best.shape) for w in (None, -np.log1p(-chance)))
-    return best, number.astype(np.float32), sure.astype(np.float32)
+def cart_links(rows: Candidates, queries: Histories, item_knn: Any) -> dict[str, Floats]:
+    """Float32 columns (m,) over the n items j of the cart that the item i was bought with; 0 where there are none.
+
+    cart_best        highest cosine
+    cart_linked      how many there are / n
+    cart_confidence  -log Π_j (1 - P(i | j)): how surely one of them brings it
+    cart_recent      Σ cosine of orders that fade with age
+    cart_lift        Σ log lift / n, lift = C(i, j) N / ((f_i + 5)(f_j + 5)); below 1 counts as 1
+    cart_lift_best   highest log lift
+    """
+    to, item, source, cosine, recent = _links(rows, queries, item_knn)
+    m, n = len(rows), np.maximum(np.diff(queries.cart.indptr), 1)[rows.query]
+    sold, s = item_knn.sold_, item_knn.shrink
+    of_item, of_source = sold[item] + s, sold[source] + s
+    chance = np.minimum(cosine * np.sqrt(of_item / of_source), 0.95)
+    joint = cosine * np.sqrt(of_item * of_source)
+    lift = np.log(np.maximum(joint * item_knn.orders_ / ((sold[item] + RARE) * (sold[source] + RARE)), 1))
+    found = {
+        "cart_best": _highest(cosine, to, m),
+        "cart_linked": np.bincount(to, minlength=m) / n,
+        "cart_confidence": np.bincount(to, -np.log1p(-chance), m),
+        "cart_recent": np.bincount(to, recent, m),
+        "cart_lift": np.bincount(to, lift, m) / n,
+        "cart_lift_best": _highest(lift, to, m),
+    }
+    return {name: values.astype(np.float32) for name, values in found.items()}
+
+
+def _links(rows: Candidates, queries: Histories, item_knn: Any) -> tuple[Ints, Ints, Ints, Floats, Floats]:
+    """Candidates' links with the cart: row of `rows`, its item, the cart's item, cosine, recent cosine."""
+    matrix, cart = item_knn.cosine_, queries.cart
+    sizes = np.diff(matrix.indptr)[cart.indices]
+    cells = np.repeat(matrix.indptr[cart.indices] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+    query = np.repeat(np.repeat(np.arange(len(queries)), np.diff(cart.indptr)), sizes)
+    place = np.full(cart.shape, -1, np.int32)
+    place[rows.query, rows.item] = np.arange(len(rows))
+    to = place[query, matrix.indices[cells]]
+    kept = to >= 0
+    cells = cells[kept]
+    source = np.repeat(cart.indices, sizes)[kept]
+    return to[kept], matrix.indices[cells], source, matrix.data[cells], item_knn.recent_[cells]
+
+
+def _highest(values: Floats, to: Ints, m: int) -> Floats:
+    """(m,): the largest of the values that go to each place, 0 where none does."""
+    out = np.zeros(m, np.float32)
+    np.maximum.at(out, to, values.astype(np.float32))
+    return out

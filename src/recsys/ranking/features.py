@@ -35,7 +35,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "co_purchase": (*_of("item_knn_history"), *_of("transitions")),
     "cart": (
         *_of("item_knn_cart"), *_of("basket_knn"), *_of("embedding_cart"), *_of("type_knn_cart"), "own_overlap",
-        "own_together", "cart_best", "cart_linked", "cart_confidence", "cart_type", "cart_category",
+        "own_together", "cart_best", "cart_linked", "cart_confidence", "cart_recent", "cart_lift", "cart_lift_best",
+        "cart_type", "cart_category",
     ),
     "content": (*_of("content_history"), *_of("content_cart")),
     "category": (
