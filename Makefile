@@ -15,6 +15,12 @@ PREFECT := env -u PREFECT_API_KEY -u PREFECT_PROFILE -u PREFECT_API_URL $(if $(P
 # OMP_WAIT_POLICY: threads of LightGBM that wait for a busy core sleep instead of spinning
 QUIET := MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false OMP_WAIT_POLICY=passive
 
+# Tests run in WORKERS processes, file by file (WORKERS=0: in this one); the threads of BLAS would only be in their way
+WORKERS ?= 2
+TESTS ?=
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
 .DEFAULT_GOAL := help
 .PHONY: help setup train tune test test-postgres test-crash lint types check report ui ui-prefect notebooks benchmarks format clean
 
@@ -36,8 +42,8 @@ train: $(VENV)/ready  ## train on CONFIG (default: Complete Journey), report, re
 tune: $(VENV)/ready  ## search hyperparameters of CONFIG on moments before the test; call again to go on
 	@$(QUIET) $(VENV)/bin/recsys tune --config $(CONFIG) $(SETTINGS)
 
-test: $(VENV)/ready  ## the tests, in under five minutes
-	@$(PREFECT) $(QUIET) $(PY) -m pytest -m "not postgres and not crash"
+test: $(VENV)/ready  ## the tests, in under five minutes, WORKERS=2 at a time; TESTS=tests/data for some of them
+	@$(PREFECT) $(QUIET) $(ONE_THREAD) $(PY) -m pytest $(PARALLEL) -m "not postgres and not crash" $(TESTS)
 
 test-postgres: $(VENV)/ready  ## orders out of a throw-away PostgreSQL on loopback
 	@$(QUIET) tests/postgres.sh $(PY) -m pytest -m postgres

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,8 +25,6 @@ from recsys.cli import main
 from recsys.config import Config, as_dict, load_config, read_config
 from recsys.errors import InputError
 from recsys.ranking.features import GROUPS
-from recsys.registry import tracking
-from recsys.registry.options import RegistryOptions
 from recsys.search_space import value_of, with_values
 from recsys.tuning import tune
 from recsys.tuning_result import Trial, different, left_out
@@ -56,15 +53,9 @@ SEARCH = {
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """Makes project folders that hold a fresh MLflow store: it is made once and copied."""
-    first = tmp_path_factory.mktemp("store")
-    tracking.connect(RegistryOptions(tracking_uri=f"sqlite:///{first}/mlflow.db", artifacts="none", experiment="none"))
-
-    def make() -> Path:
-        return Path(shutil.copytree(first, tmp_path_factory.mktemp("home"), dirs_exist_ok=True))
-
-    return make
+def home(mlflow_store, tmp_path_factory):
+    """Makes project folders that hold an empty MLflow store."""
+    return lambda: mlflow_store(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")

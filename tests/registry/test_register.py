@@ -239,8 +239,7 @@ def test_a_store_that_is_none_is_refused(tmp_path):
         tracking.connect(RegistryOptions(tracking_uri=f"sqlite:///{tmp_path}/file/mlflow.db"))
 
 
-def test_another_shop_is_no_champion_to_replace(handed_over, small_config, tmp_path):
-    options = small_config(tmp_path).registry
+def test_another_shop_is_no_champion_to_
     register(replace(handed_over, key="mine"), options, lambda _: (1.0, 1.0))
     with pytest.raises(InputError, match=r"serves .* this training is of 'another shop'.*registry\.model_name"):
         register(replace(handed_over, key="theirs", name="another shop"), options, lambda _: (1.0, 1.0))
