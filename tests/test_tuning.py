@@ -30,6 +30,7 @@ from recsys.tuning import tune
 from recsys.tuning_result import Trial, different, left_out
 from recsys.validation_moments import judge_recipe, validation_moments
 
+pytestmark = pytest.mark.long
 NOW = datetime(2024, 9, 1, tzinfo=UTC)
 CUT, END = datetime(2024, 6, 21, tzinfo=UTC), datetime(2024, 7, 19, tzinfo=UTC)  # of the test
 SPACE = {

@@ -13,6 +13,8 @@ from prefect.testing.utilities import prefect_test_harness
 from flows.train import RETRIED, train
 from recsys.errors import InputError
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="session", autouse=True)
 def server():
