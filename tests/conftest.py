@@ -31,6 +31,7 @@ from recsys.training_set import moment_rows
 
 MOMENT = datetime(2024, 7, 1, tzinfo=UTC)  # of `tiny_orders`
 PER_SOURCE = 30
+FLOWS = "tests/flows/"
 LEARNED = HybridOptions(trees=25, min_leaf=20, per_source=PER_SOURCE, negatives=0.5, threads=1)
 CATALOG = dict.fromkeys(schemas.Catalog.columns(), pl.String) | {
     "unit_price": pl.Float64,
@@ -77,15 +78,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "tests/flows" if nodeid.startswith("tests/flows/") else super()._split_scope(nodeid)
+            return FLOWS if nodeid.startswith(FLOWS) else super()._split_scope(nodeid)
 
     return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several processes none is left alone with a long file at the end: the long ones start first."""
+    """Of several processes none is left alone with a long file at the end: flows and the long ones start first."""
+
+    def later(item: pytest.Item) -> int:
+        return 0 if item.nodeid.startswith(FLOWS) else 1 if item.get_closest_marker("long") else 2
+
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.get_closest_marker("long") is None)
+        items.sort(key=later)
 
 
 @dataclass(frozen=True)

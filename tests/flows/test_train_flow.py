@@ -13,12 +13,10 @@ from prefect.testing.utilities import prefect_test_harness
 from flows.train import RETRIED, train
 from recsys.errors import InputError
 
-pytestmark = pytest.mark.long
-
 
 @pytest.fixture(scope="session", autouse=True)
 def server():
-    with prefect_test_harness(server_startup_timeout=300):
+    with prefect_test_harness(server_startup_timeout=120):
         yield
 
 
