@@ -14,7 +14,6 @@ PREFECT := env -u PREFECT_API_KEY -u PREFECT_PROFILE -u PREFECT_API_URL $(if $(P
            PREFECT_PROFILES_PATH=$(CURDIR)/.prefect/profiles.toml PREFECT_HOME=$(CURDIR)/.prefect
 # OMP_WAIT_POLICY: threads of LightGBM that wait for a busy core sleep instead of spinning
 QUIET := MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false OMP_WAIT_POLICY=passive
-
 # Tests run in WORKERS processes, file by file (WORKERS=0: in this one); the threads of BLAS would only be in their way
 WORKERS ?= 2
 TESTS ?=
@@ -42,7 +41,7 @@ train: $(VENV)/ready  ## train on CONFIG (default: Complete Journey), report, re
 tune: $(VENV)/ready  ## search hyperparameters of CONFIG on moments before the test; call again to go on
 	@$(QUIET) $(VENV)/bin/recsys tune --config $(CONFIG) $(SETTINGS)
 
-test: $(VENV)/ready  ## the tests, in under five minutes, WORKERS=2 at a time; TESTS=tests/data for some of them
+test: $(VENV)/ready  ## the tests, in under five minutes
 	@$(PREFECT) $(QUIET) $(ONE_THREAD) $(PY) -m pytest $(PARALLEL) -m "not postgres and not crash" $(TESTS)
 
 test-postgres: $(VENV)/ready  ## orders out of a throw-away PostgreSQL on loopback
