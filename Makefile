@@ -14,6 +14,11 @@ PREFECT := env -u PREFECT_API_KEY -u PREFECT_PROFILE -u PREFECT_API_URL $(if $(P
            PREFECT_PROFILES_PATH=$(CURDIR)/.prefect/profiles.toml PREFECT_HOME=$(CURDIR)/.prefect
 # OMP_WAIT_POLICY: threads of LightGBM that wait for a busy core sleep instead of spinning
 QUIET := MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false OMP_WAIT_POLICY=passive
+# Tests run in WORKERS processes, file by file (WORKERS=0: in this one); the threads of BLAS would only be in their way
+WORKERS ?= 2
+TESTS ?=
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train tune test test-postgres test-crash lint types check report ui ui-prefect notebooks benchmarks format clean
@@ -37,7 +42,7 @@ tune: $(VENV)/ready  ## search hyperparameters of CONFIG on moments before the t
 	@$(QUIET) $(VENV)/bin/recsys tune --config $(CONFIG) $(SETTINGS)
 
 test: $(VENV)/ready  ## the tests, in under five minutes
-	@$(PREFECT) $(QUIET) $(PY) -m pytest -m "not postgres and not crash"
+	@$(PREFECT) $(QUIET) $(ONE_THREAD) $(PY) -m pytest $(PARALLEL) -m "not postgres and not crash" $(TESTS)
 
 test-postgres: $(VENV)/ready  ## orders out of a throw-away PostgreSQL on loopback
 	@$(QUIET) tests/postgres.sh $(PY) -m pytest -m postgres

@@ -1,6 +1,8 @@
 """One small shop, and everything that is fitted on it, made once for all tests."""
 
 import copy
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from filelock import FileLock
 
 from recsys import schemas, training
 from recsys.config import Config, read_config
@@ -21,11 +24,14 @@ from recsys.models.als import Als
 from recsys.models.user_knn import UserKnn
 from recsys.ranking.base_models import BaseModels, ModelOptions
 from recsys.ranking.hybrid import Hybrid, HybridOptions, TrainingRows
+from recsys.registry import tracking
+from recsys.registry.options import RegistryOptions
 from recsys.serving.recommender import Recommender
 from recsys.training_set import moment_rows
 
 MOMENT = datetime(2024, 7, 1, tzinfo=UTC)  # of `tiny_orders`
 PER_SOURCE = 30
+FLOWS = "tests/flows/"
 LEARNED = HybridOptions(trees=25, min_leaf=20, per_source=PER_SOURCE, negatives=0.5, threads=1)
 CATALOG = dict.fromkeys(schemas.Catalog.columns(), pl.String) | {
     "unit_price": pl.Float64,
@@ -65,6 +71,28 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
+@pytest.hookimpl(optionalhook=True)  # where pytest-xdist is there
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file stays with one process, for what its module fixtures made; so do all flows, for their server."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return FLOWS if nodeid.startswith(FLOWS) else super()._split_scope(nodeid)
+
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of several processes none is left alone with a long file at the end: flows and the long ones start first."""
+
+    def later(item: pytest.Item) -> int:
+        return 0 if item.nodeid.startswith(FLOWS) else 1 if item.get_closest_marker("long") else 2
+
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=later)
+
+
 @dataclass(frozen=True)
 class Shop:
     """Orders with guests and returns, and the matrices of the test moment."""
@@ -98,18 +126,50 @@ class Trained:
 
 
 @pytest.fixture(scope="session")
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Makes a folder of that name, filled by the first process that wants it; read it or copy it, never write there."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # of all processes of this run
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = base / name
+        with FileLock(base / f"{name}.lock"):
+            if not folder.exists():
+                fresh = base / f"{name}.fresh"
+                shutil.rmtree(fresh, ignore_errors=True)
+                fresh.mkdir()
+                fill(fresh)
+                fresh.rename(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def mlflow_store(made_once) -> Callable[[Path], Path]:
+    """Puts an empty MLflow store into a folder and returns that: a copy, as making one takes MLflow seconds."""
+
+    def fill(folder: Path) -> None:
+        tracking.connect(RegistryOptions(tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment="Default"))
+
+    return lambda home: Path(shutil.copytree(made_once("mlflow", fill), home, dirs_exist_ok=True))
+
+
+@pytest.fixture(scope="session")
 def made_shop() -> SyntheticShop:
     """120 customers, 240 items, 200 days, as exported: guests and returns as rows."""
     return synthetic_shop(SyntheticOptions(customers=120, items=240, orders_per_customer=15, days=200))
 
 
 @pytest.fixture(scope="session")
-def shop_files(made_shop, tmp_path_factory) -> Path:
+def shop_files(made_shop, made_once) -> Path:
     """Folder with orders.parquet and catalog.parquet."""
-    folder = tmp_path_factory.mktemp("shop")
-    made_shop.orders.write_parquet(folder / "orders.parquet")
-    made_shop.catalog.write_parquet(folder / "catalog.parquet")
-    return folder
+
+    def fill(folder: Path) -> None:
+        made_shop.orders.write_parquet(folder / "orders.parquet")
+        made_shop.catalog.write_parquet(folder / "catalog.parquet")
+
+    return made_once("shop", fill)
 
 
 @pytest.fixture(scope="session")
@@ -141,9 +201,16 @@ def small_config(small_options) -> Callable[..., Config]:
 
 
 @pytest.fixture(scope="session")
-def trained(small_config, tmp_path_factory) -> Trained:
+def stages(small_config, made_once) -> Path:
+    """The store of a training on the small shop: every stage of it is finished."""
+    return made_once("stages", lambda folder: training.judge(small_config(folder, {"run.store": str(folder)}), NOW))
+
+
+@pytest.fixture(scope="session")
+def trained(small_config, stages, mlflow_store, tmp_path_factory) -> Trained:
     """The small shop trained and registered."""
-    config = small_config(tmp_path_factory.mktemp("trained"))
+    config = small_config(mlflow_store(tmp_path_factory.mktemp("trained")))
+    shutil.copytree(stages, config.run.store)
     return Trained(config, *training.train(config, NOW))
 
 

@@ -24,7 +24,8 @@ HEADER = "order_id,customer_id,item_id,ordered_at,quantity,unit_price\n"
 
 def python(*words, cwd):
     """A process of its own, in a folder of its own."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")} | {"PYTHONPATH": str(ROOT)}
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    env |= {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}  # the checkout under test, wherever the package lies
     return subprocess.run(
         [sys.executable, *words], capture_output=True, text=True, timeout=240, check=False, cwd=cwd, env=env
     )

@@ -15,9 +15,11 @@ from recsys.evaluation.cold_start import QUERIES
 from recsys.finish import register_model
 from recsys.ranking.base_models import SINGLES
 from recsys.registry import tracking
+from recsys.registry.findings import verdict
 from recsys.serving.recommender import Recommender
 from recsys.stages import seconds
 
+pytestmark = pytest.mark.long
 NOW = pipeline.datetime.fromisoformat("2024-09-01T00:00:00+00:00")
 FIELDS = {"contender", "kind", "task", "segment", "metric", "k", "value", "low", "high", "n"}
 RANKING = {"recall", "precision", "ndcg", "hit_rate", "mrr", "map"}
@@ -231,11 +233,12 @@ def test_a_single_model_is_registered_where_it_is_best(trained, small_config, tm
         "models.type_knn": {"level": "department", "half_life": 1e-3},
     }
     config = small_config(tmp_path, changes)
-    report, registered = training.train(config, NOW)
-    found = pipeline.read_json(report / "metrics.json")
+    finished = training.judge(config, NOW)
+    registered = register_model(config, finished)
+    found = metrics_of(finished)
     assert found["best"] == "popularity"
     assert set(found["baseline_best_single"].values()) == {"popularity"}
-    assert "no hybrid is better" in (report / "report.html").read_text(encoding="utf-8")
+    assert verdict(found).endswith("and no hybrid is better."), "what the report says above all"
     assert registered["alias"] == "champion"
     model = tracking.mlflow.pyfunc.load_model(registered["uri"])
     answers = model.predict(model.input_example)

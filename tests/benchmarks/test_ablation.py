@@ -1,6 +1,7 @@
 """Which features are a model's, that blanked features are dropped ones, and a small run with two variants."""
 
 import itertools
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -49,8 +50,9 @@ def test_unknown_names_are_refused(groups, models, option):
 
 
 @pytest.fixture(scope="module")
-def ablated(small_config, tmp_path_factory):
+def ablated(small_config, stages, tmp_path_factory):
     config = small_config(tmp_path_factory.mktemp("ablated"))
+    shutil.copytree(stages, config.run.store)
     return config, ablate(config, variants(["habit"], ["als"]), NOW)
 
 

@@ -14,6 +14,7 @@ from benchmarks.comparison.shop import FUTURE, read_history_and_future, read_mer
 from recsys.config import load_config
 from recsys.data.histories import IdMap
 
+pytestmark = pytest.mark.long
 FAST = [
     "split.train_moments=2", "models.als.factors=4", "models.als.iterations=2", "ranker.trees=5", "ranker.threads=1",
     "ranker.min_leaf=5", "ranker.negatives=0.5", "evaluation.resamples=20",

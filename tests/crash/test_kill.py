@@ -43,7 +43,7 @@ def shop(small_options, tmp_path_factory):
 
 def start(home: Path, command: str, *words: str) -> subprocess.Popen[str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_", MARK))}
-    env |= {"PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    env |= {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", "MLFLOW_DISABLE_TELEMETRY": "true"}
     words = (*COMMANDS[command], "--config", "shop.yaml", *words)
     return subprocess.Popen(
         [sys.executable, *words], cwd=home, env=env, text=True, start_new_session=True,

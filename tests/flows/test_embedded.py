@@ -17,7 +17,7 @@ def sleeper():
     running = []
 
     def start(mark):
-        code = "print('here', flush=True); import time; time.sleep(60)"
+        code = "print('here', flush=True); import time; time.sleep(600)"
         process = subprocess.Popen(
             [sys.executable, "-c", code], env=os.environ | {MARK: mark}, stdout=subprocess.PIPE, text=True
         )
@@ -50,7 +50,7 @@ def test_orphans_of_this_folder_are_ended_and_no_others(sleeper, tmp_path, monke
         sleeper(""),
     ]
     assert set(end_orphaned_servers()) == {orphan.pid, reused.pid}
-    assert orphan.wait(10) < 0
-    assert reused.wait(10) < 0
+    assert orphan.wait(60) < 0
+    assert reused.wait(60) < 0
     assert [process.poll() for process in others] == [None] * 4
     assert end_orphaned_servers() == []

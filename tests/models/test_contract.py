@@ -148,11 +148,12 @@ def test_two_fits_are_equal(trained, small_shop, name):
 
 
 def test_thread_counts_do_not_matter(trained, small_shop, queries, name):
-    with threadpool_limits(1):
-        one = copy.deepcopy(MODELS[name]).fit(small_shop.data)
-        scores = one.score(queries)
-    assert same_models(one, trained[name])
-    np.testing.assert_allclose(scores, trained[name].score(queries), rtol=1e-5, atol=1e-6)
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            model = copy.deepcopy(MODELS[name]).fit(small_shop.data)
+            scores = model.score(queries)
+        assert same_models(model, trained[name])
+        np.testing.assert_allclose(scores, trained[name].score(queries), rtol=1e-5, atol=1e-6)
 
 
 def test_fit_and_score_change_nothing_they_are_given(small_shop, queries, name):

@@ -263,7 +263,11 @@ def test_probabilities_have_a_row_for_all_candidates_and_one_for_the_list(whole:
         assert row in text
 
 
-def test_a_run_without_groups_cold_start_and_probabilities_has_no_such_sections(sample: Any, tmp_path: Path) -> None:
-    page = Page(build_report(sample.small(tmp_path / "run"), tmp_path / "r.html").read_text(encoding="utf-8"))
+def test_a_run_that_a_single_model_wins_without_groups_and_probabilities(sample: Any, tmp_path: Path) -> None:
+    content = {**sample.metrics(), "best": "frequency"}
+    content["records"] = [r for r in content["records"] if (r["metric"], r["task"]) == ("recall", "next_basket")]
+    directory = sample.small(tmp_path / "run", metrics=content)
+    page = Page(build_report(directory, tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert "and no hybrid is better." in page.text
     assert not {"groups", "cold", "reliability"} & set(page.ids)
     assert not {"#groups", "#cold", "#reliability"} & set(page.targets)

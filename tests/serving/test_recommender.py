@@ -13,6 +13,7 @@ from recsys.ranking.base_models import SINGLES
 from recsys.ranking.blend import BLOCK
 from recsys.serving.recommender import MAX_BASKET, Recommender
 
+pytestmark = pytest.mark.long
 CONTENDERS = ("hybrid", *SINGLES)
 
 

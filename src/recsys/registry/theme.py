@@ -130,7 +130,8 @@ def side_labels(ax: Axes, points: Mapping[str, tuple[float, float]], look: Mappi
         ax.annotate(
             look[name].label, xy=points[name], xytext=(1.05, height), textcoords=ax.transAxes, va="center",
             color=look[name].color, fontsize=8.5, fontweight=look[name].weight, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": look[name].color, "lw": 0.6, "alpha": 0.6, "shrinkA": 1},
+            arrowprops={"arrowstyle": "-", "color": look[name].color, "lw": 0.6, "alpha": 0.6,
+                        "relpos": (0, 0.5), "patchA": None, "shrinkA": 3},  # cutting at the text's box takes long
         )  # fmt: skip
 
 
