@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def ingest_orders(config: Config, now: datetime) -> Path:
 
 
 def _ingest(config: Config, now: datetime, out: Path) -> None:
-    checked = ingest(config.data, now)
+    checked = ingest(config.data, now, partial(stage, store(config)))
     checks = checked.sufficiency(config.data.sufficiency)
     facts = {**intake(checked, checks), "day": f"{now:%Y-%m-%d}"}
     try:
@@ -89,6 +90,7 @@ def intake(checked: Checked, checks: list[Check]) -> dict[str, Any]:
     refused = checked.counts.filter((pl.col("table") == "orders") & (pl.col("outcome") == "rejected"))
     return {
         **{name: facts[name] for name in ("read", "kept", "guests", "rejected", "items")},
+        "files": checked.files,
         "merged_lines": facts["merged"],
         "returns_matched": facts["returns"],
         "first": facts["first_order"],
