@@ -103,7 +103,7 @@ def ingest(options: DataOptions, now: datetime, keep: Keep | None = None) -> Che
         counts=_counts(valid, rejected, read, out),
         read=source.read,
         digests=source.digests | (items_source.digests if items_source else {}),
-        files=source.files,
+        files=source.files(),
     )
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from recsys.data.sources import (
     stacked_schema,
 )
 from recsys.errors import InputError
+from recsys.schemas import REJECTED
 
 # Keep(name, what it depends on, build): the directory that `build` filled, now or on an earlier call
 Keep = Callable[[str, Any, Callable[[Path], None]], Path]
@@ -58,13 +60,13 @@ class OrderLines:
     mapping: dict[str, str]
     read: int  # rows, those that are no records included
     digests: dict[str, str]
-    files: dict[str, int]  # all: files of the source; read: those that were read this time
+    files: Callable[[], dict[str, int]]  # all: files of the source; read: those read so far
     rejected: Callable[[pl.DataFrame], pl.DataFrame]
 
 
 @dataclass(frozen=True)
 class OrderFile:
-    """One file of the source and the directory that keeps its rows (CSV) or only their schema (Parquet)."""
+    """One file of the source; `kept` is the directory that knows its schema and size, by its content."""
 
     file: SourceFile
     digest: str
@@ -81,28 +83,58 @@ def order_lines(options: OrdersOptions, catalog: CatalogOptions, keep: Keep | No
     found = find_files(options.path, PLACE)
     if len(found) < 2 or not all(is_local(file) for file in found):  # a change of the only file changes everything
         return _of_source(options, catalog)
-    reader = _Counted(keep)
-    files = [_order_file(file, options, reader) for file in found]
+    reader = _Reader(options, keep)
+    files = [reader.open(file) for file in found]
     refuse_empty(sum(file.rows + file.broken for file in files), options, PLACE)
     schema = stacked_schema(file.schema for file in files)
     mapping = map_columns(list(schema), options)
     if "order_number" in mapping or any(pl.Binary in _types(dtype) for dtype in schema.values()):
-        return _across(files, schema, options, catalog, reader.built)  # what a cell means depends on other rows
+        # what a cell means depends on the rows of other files, which are read too
+        return _ofpl.read_ipc(reader.source(files, schema), options, catalog, len(files))
     return _by_file(files, schema, options, catalog, reader)
 
 
-class _Counted:
-    """A `keep` that counts what was built."""
+class _Reader:
+    """Reads files at most once; `read` counts them."""
 
-    def __init__(self, keep: Keep) -> None:
-        self.keep, self.built = keep, 0
+    def __init__(self, options: OrdersOptions, keep: Keep) -> None:
+        self.options, self.keep = options, keep
+        self.parts: dict[str, Part] = {}
+        self.read: set[str] = set()
 
-    def __call__(self, name: str, depends: Any, build: Callable[[Path], None]) -> Path:
-        def counted(out: Path) -> None:
-            self.built += 1
-            build(out)
+    def open(self, file: SourceFile) -> OrderFile:
+        """The file as known by its content, whatever its name; read now where that is new."""
+        digest, kind = file_digest(file, None), format_of(file, self.options, PLACE)
+        reading = {name: getattr(self.options, name) for name in READING} if kind == "csv" else {}
 
-        return self.keep(name, depends, counted)
+        def build(out: Path) -> None:
+            part = self.part(file, digest)
+            part.table.clear().write_ipc(out / "schema.arrow")
+            (out / "rows.json").write_text(json.dumps([part.table.height, part.broken.height]))
+
+        kept = self.keep("file", {"content": digest, "format": kind, **reading}, build)
+        rows, broken = json.loads((kept / "rows.json").read_text())
+        return OrderFile(file, digest, kept, dict(pl.read_ipc_schema(kept / "schema.arrow")), rows, broken)
+
+    def part(self, file: SourceFile, digest: str) -> Part:
+        """The raw rows of the file, which has the content of that digest, or an InputError."""
+        if file.name not in self.parts:
+            part = read_file(file, self.options, PLACE)
+            if file_digest(file, None) != digest:
+                raise InputError(f"{PLACE}: {file.name} changed while it was read; wait for the export, run again")
+            self.parts[file.name] = part
+            self.read.add(file.name)
+        return self.parts[file.name]
+
+    def source(self, files: list[OrderFile], schema: Schema) -> Source:
+        """These files as one source."""
+        parts = [self.part(file.file, file.digest) for file in files]
+        return Source(
+            pl.concat([conform(part.table, schema) for part in parts]),
+            pl.concat([part.origin for part in parts]),
+            pl.concat([part.broken for part in parts]),
+            {file.file.name: file.digest for file in files},
+        )
 
 
 def _types(dtype: pl.DataType) -> set[Any]:
@@ -113,10 +145,10 @@ def _types(dtype: pl.DataType) -> set[Any]:
 def _of_source(options: OrdersOptions, catalog: CatalogOptions) -> OrderLines:
     """Everything read at once, nothing kept."""
     source = read_source(options, PLACE)
-    return _of_table(source, options, catalog, len(source.digests))
+    return _ofpl.read_ipc(source, options, catalog, len(source.digests))
 
 
-def _of_table(source: Source, options: OrdersOptions, catalog: CatalogOptions, read: int) -> OrderLines:
+def _ofpl.read_ipc(source: Source, options: OrdersOptions, catalog: CatalogOptions, read: int) -> OrderLines:
     mapping = map_columns(source.table.columns, options)
     texts = text_columns(source.table.columns, catalog) if catalog.from_orders else {}
     return OrderLines(
@@ -125,69 +157,13 @@ def _of_table(source: Source, options: OrdersOptions, catalog: CatalogOptions, r
         mapping=mapping,
         read=source.table.height + source.broken.height,
         digests=source.digests,
-        files={"all": len(source.digests), "read": read},
+        files=lambda: {"all": len(source.digests), "read": read},
         rejected=lambda refused: rejected_rows(source, refused, mapping, options.constants),
     )
 
 
-def _order_file(file: SourceFile, options: OrdersOptions, keep: Keep) -> OrderFile:
-    """The file's rows, read now or found by its content, whatever its name."""
-    digest, kind = file_digest(file, None), format_of(file, options, PLACE)
-    reading = {name: getattr(options, name) for name in READING} if kind == "csv" else {}
-
-    def build(out: Path) -> None:
-        part = _read(file, options, digest)
-        part.table.clear().write_ipc(out / "schema.arrow")
-        if kind == "csv":
-            part.table.write_parquet(out / "table.parquet")
-        part.origin.select("source_row").write_parquet(out / "origin.parquet")
-        part.broken.drop("source").write_parquet(out / "broken.parquet")
-        (out / "rows.json").write_text(json.dumps([part.table.height, part.broken.height]))
-
-    kept = keep("file", {"content": digest, "format": kind, **reading}, build)
-    rows, broken = json.loads((kept / "rows.json").read_text())
-    return OrderFile(file, digest, kept, dict(pl.read_ipc_schema(kept / "schema.arrow")), rows, broken)
-
-
-def _read(file: SourceFile, options: OrdersOptions, digest: str) -> Part:
-    """The rows of the file, which has the content of that digest, or an InputError."""
-    part = read_file(file, options, PLACE)
-    if file_digest(file, None) != digest:
-        raise InputError(f"{PLACE}: {file.name} changed while it was read; wait for the export to end, run again")
-    return part
-
-
-def _part(file: OrderFile, options: OrdersOptions) -> Part:
-    """The raw rows once more: a CSV file's from where they are kept, a Parquet file's from itself."""
-    name = pl.lit(file.file.name).alias("source")
-    table = file.kept / "table.parquet"
-    return Part(
-        file.file.name,
-        pl.read_parquet(table) if table.exists() else _read(file.file, options, file.digest).table,
-        pl.read_parquet(file.kept / "origin.parquet").select(name, "source_row"),
-        pl.read_parquet(file.kept / "broken.parquet").select(name, pl.all()),
-    )
-
-
-def _source_of(files: list[OrderFile], schema: Schema, options: OrdersOptions) -> Source:
-    parts = [_part(file, options) for file in files]
-    return Source(
-        pl.concat([conform(part.table, schema) for part in parts]),
-        pl.concat([part.origin for part in parts]),
-        pl.concat([part.broken for part in parts]),
-        {file.file.name: file.digest for file in files},
-    )
-
-
-def _across(
-    files: list[OrderFile], schema: Schema, options: OrdersOptions, catalog: CatalogOptions, built: int
-) -> OrderLines:
-    """All files mapped as one table; only reading them is saved."""
-    return _of_table(_source_of(files, schema, options), options, catalog, built)
-
-
 def _by_file(
-    files: list[OrderFile], schema: Schema, options: OrdersOptions, catalog: CatalogOptions, reader: _Counted
+    files: list[OrderFile], schema: Schema, options: OrdersOptions, catalog: CatalogOptions, reader: _Reader
 ) -> OrderLines:
     """Each file mapped by itself, its rows in the places that they have in one table of all."""
     mapping = map_columns(list(schema), options)
@@ -199,24 +175,22 @@ def _by_file(
         "mapping": mapping,
         "texts": [texts, list(catalog.nulls)],
     }
-    files_read, keep = reader.built, reader.keep
 
     def build(file: OrderFile, out: Path) -> None:
-        table = conform(_part(file, options).table, schema)
-        map_lines(table, mapping, options).drop("row").write_parquet(out / "lines.parquet")
-        item_texts(table, texts, catalog).write_parquet(out / "texts.parquet")
+        table = reader.source([file], schema).table
+        map_lines(table, mapping, options).drop("row").write_ipc(out / "lines.arrow", compression="lz4")
+        item_texts(table, texts, catalog).write_ipc(out / "texts.arrow", compression="lz4")
 
-    kept = [keep("lines", {"from": f.kept.name, **depends}, lambda out, f=f: build(f, out)) for f in files]  # type: ignore[misc]
-    lines = pl.concat([pl.read_parquet(directory / "lines.parquet") for directory in kept])
-    said = [pl.read_parquet(directory / "texts.parquet") for directory in kept] if texts else []
+    kept = [reader.keep("lines", {"from": f.kept.name, **depends}, partial(build, f)) for f in files]
+    said = [pl.read_ipc(directory / "texts.arrow") for directory in kept] if texts else []
     return OrderLines(
-        lines=lines.with_row_index("row"),
+        lines=pl.concat([pl.read_ipc(directory / "lines.arrow") for directory in kept]).with_row_index("row"),
         texts=pl.concat(said) if said else pl.DataFrame(),
         mapping=mapping,
         read=sum(file.rows + file.broken for file in files),
         digests={file.file.name: file.digest for file in files},
-        files={"all": len(files), "read": files_read},
-        rejected=lambda refused: _rejected(files, schema, refused, mapping, options, keep),
+        files=lambda: {"all": len(files), "read": len(reader.read)},
+        rejected=lambda refused: _rejected(files, schema, refused, mapping, options, reader),
     )
 
 
@@ -226,10 +200,11 @@ def _rejected(
     refused: pl.DataFrame,
     mapping: Mapping[str, str],
     options: OrdersOptions,
-    keep: Keep,
+    reader: _Reader,
 ) -> pl.DataFrame:
     """Refused rows file by file; a file of which the same rows are refused as before is not looked at again."""
-    refused, start, frames = refused.sort("row"), 0, []
+    refused, start = refused.sort("row"), 0
+    frames = [pl.DataFrame(schema=REJECTED)]
     for file in files:
         first, last = refused["row"].search_sorted(start), refused["row"].search_sorted(start + file.rows)
         own = refused[first:last].with_columns((pl.col("row") - start).cast(pl.UInt32))
@@ -245,14 +220,11 @@ def _rejected(
         }
 
         def build(out: Path, file: OrderFile = file, own: pl.DataFrame = own) -> None:
-            source = _source_of([file], schema, options)
-            found = rejected_rows(source, own, mapping, options.constants)
-            found.drop("source").write_parquet(out / "rejected.parquet")
+            found = rejected_rows(reader.source([file], schema), own, mapping, options.constants)
+            found.drop("source").write_ipc(out / "rejected.arrow", compression="lz4")
 
-        kept = pl.read_parquet(keep("rejected", depends, build) / "rejected.parquet")
-        frames.append(kept.select(pl.lit(file.file.name).alias("source"), pl.all()))
-    if not frames:
-        return rejected_rows(_source_of(files[:1], schema, options), refused, mapping, options.constants)
+        kept = pl.read_ipc(reader.keep("rejected", depends, build) / "rejected.arrow")
+        frames.append(kept.select(pl.lit(file.file.name).alias("source"), pl.all()).select(list(REJECTED)))
     return pl.concat(frames).sort("source", "source_row", "rule", maintain_order=True)
 
 
