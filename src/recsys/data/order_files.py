@@ -90,7 +90,7 @@ def order_lines(options: OrdersOptions, catalog: CatalogOptions, keep: Keep | No
     mapping = map_columns(list(schema), options)
     if "order_number" in mapping or any(pl.Binary in _types(dtype) for dtype in schema.values()):
         # what a cell means depends on the rows of other files, which are read too
-        return _ofpl.read_ipc(reader.source(files, schema), options, catalog, len(files))
+        return _of_table(reader.source(files, schema), options, catalog, len(files))
     return _by_file(files, schema, options, catalog, reader)
 
 
@@ -145,10 +145,10 @@ def _types(dtype: pl.DataType) -> set[Any]:
 def _of_source(options: OrdersOptions, catalog: CatalogOptions) -> OrderLines:
     """Everything read at once, nothing kept."""
     source = read_source(options, PLACE)
-    return _ofpl.read_ipc(source, options, catalog, len(source.digests))
+    return _of_table(source, options, catalog, len(source.digests))
 
 
-def _ofpl.read_ipc(source: Source, options: OrdersOptions, catalog: CatalogOptions, read: int) -> OrderLines:
+def _of_table(source: Source, options: OrdersOptions, catalog: CatalogOptions, read: int) -> OrderLines:
     mapping = map_columns(source.table.columns, options)
     texts = text_columns(source.table.columns, catalog) if catalog.from_orders else {}
     return OrderLines(
