@@ -16,11 +16,12 @@ import polars as pl
 
 from recsys.config import Config, as_dict
 from recsys.errors import InputError
+from recsys.leftovers import UNFINISHED_REPORT
 from recsys.pipeline import NOW, TEST, compare_recipe, read_json, recipe, write_json
 from recsys.registry.figures import save_figures
 from recsys.registry.register import Training, attach_report, git_commit, quiet, register
 from recsys.registry.report import build_report
-from recsys.stages import alive, seconds
+from recsys.stages import abandoned, seconds
 
 SHOWN_VERSIONS = ("recsys", "polars", "numpy", "scipy", "implicit", "lightgbm", "scikit-learn", "mlflow", "prefect")
 EVALUATED = (
@@ -28,7 +29,6 @@ EVALUATED = (
     "cold_start.json", "per_query.parquet",
 )  # fmt: skip
 REPORT = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")  # a report's folder
-UNFINISHED = re.compile(r"\.(?:latest|\d{8}T\d{6}-[0-9a-f]{6}(?:\.old)?)\.(\d+)")  # of the process of that number
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def _forget(reports: Path, keep: int) -> None:
 def _sweep_reports(reports: Path) -> None:
     """Remove what killed runs left half-written."""
     for left in reports.glob(".*"):
-        owner = UNFINISHED.fullmatch(left.name)
-        if owner and not alive(int(owner[1])):
+        owner = UNFINISHED_REPORT.fullmatch(left.name)
+        if owner and abandoned(left, int(owner[1])):
             left.unlink() if left.is_symlink() else shutil.rmtree(left, ignore_errors=True)
 
 
