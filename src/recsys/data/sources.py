@@ -119,7 +119,7 @@ def find_files(path: str, place: str) -> list[SourceFile]:
         return [SourceFile(redact(path), path)]
     if path.startswith("package:"):
         return [SourceFile(path, str(_package_file(path, place)))]
-    given = Path(path).expanduser()
+    given = _given(path, place)
     if given.is_file():
         found = [given]
     elif given.is_dir():
@@ -131,6 +131,16 @@ def find_files(path: str, place: str) -> list[SourceFile]:
         what = "folder without CSV or Parquet files" if given.is_dir() else "no such file, and no file matches"
         raise InputError(f"{place}.path {path!r}: {what} (from {Path.cwd()}); mend the path")
     return [SourceFile(f.as_posix(), str(f), _partitions(f)) for f in sorted(found)]
+
+
+def _given(path: str, place: str) -> Path:
+    """The path; InputError where no file system could hold it."""
+    try:
+        given = Path(path).expanduser()
+        given.is_file()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{place}.path {path[:80]!r} is no path: {error}; mend it") from None
+    return given
 
 
 def _package_file(path: str, place: str) -> Path:

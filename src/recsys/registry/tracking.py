@@ -14,6 +14,7 @@ import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
 
+from recsys.data.databases import redact
 from recsys.errors import InputError
 from recsys.registry.options import RegistryOptions
 from recsys.registry.orphans import owner_tags
@@ -36,9 +37,9 @@ def connect(options: RegistryOptions) -> MlflowClient:
         mlflow.set_experiment(options.experiment)
     except Exception as error:
         raise InputError(
-            f"MLflow at registry.tracking_uri {options.tracking_uri} does not answer: {error}; "
+            f"MLflow at registry.tracking_uri {redact(options.tracking_uri)} does not answer: {redact(str(error))}; "
             "is the server up, and does its version fit?"
-        ) from error
+        ) from None
     return client
 
 
