@@ -40,7 +40,7 @@ def test_a_trained_shop_is_well(trained):
     assert said["data.orders"][1].startswith("1 files")
 
 
-def test_a_damaged_champion_fails_and_says_which_file(trained, tmp_path):
+def test_a_damaged_champion_fails_and_says_which_file(trained):
     artifacts = Path(trained.config.registry.artifacts)
     file = next(artifacts.rglob("recommender/items.json"))
     before = file.read_text()
