@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import unquote
 
 from recsys.data.databases import redact
 from recsys.errors import InputError
@@ -87,7 +88,7 @@ def _artifacts(database: sqlite3.Connection, location: str) -> Path | None:
         model = location.removeprefix("models:/")
         row = database.execute("SELECT artifact_location FROM logged_models WHERE model_id = ?", (model,)).fetchone()
         location = str(row[0]) if row else ""
-    location = location.removeprefix("file://")
+    location = unquote(location.removeprefix("file://"))
     return Path(location) if location.startswith("/") else None
 
 
