@@ -12,6 +12,7 @@ from typing import Any
 from recsys.config import load_config
 from recsys.errors import InputError
 from recsys.pipeline import read_json
+from recsys.processes import started
 from recsys.progress import progress_bar
 from recsys.registry.terminal import closing_table, console
 
@@ -86,12 +87,3 @@ def _orphaned(mark: str, process: int) -> bool:
     folder, owner, start = [*mark.rsplit("|", 2), "", ""][:3]
     ours = folder == os.getcwd() and owner.isdigit() and process != os.getpid()
     return ours and started(int(owner)) != start
-
-
-def started(process: int) -> str:
-    """When a process started, in clock ticks since boot: tells it from a later one of its number; "" if none runs."""
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]

@@ -177,5 +177,16 @@ def synth(directory: Path, size: str, customers: int | None, seed: int) -> None:
     click.echo(f"{len(files)} files of orders in {directory}")
 
 
+@main.command()
+@with_config
+@click.option("--mend", is_flag=True, help="Remove what killed runs left, and end their MLflow runs.")
+@click.option("--json", "as_json", is_flag=True, help="Findings as JSON.")
+def doctor(config: str, settings: tuple[str, ...], mend: bool, as_json: bool) -> None:
+    """Check this machine, the stores and the champion; say what to do. Exit code 1 when something fails."""
+    from recsys.doctor import print_findings
+
+    sys.exit(print_findings(config, settings, datetime.now(UTC), mend=mend, as_json=as_json))
+
+
 if __name__ == "__main__":
     main()

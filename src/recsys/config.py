@@ -26,6 +26,7 @@ from recsys.data.interactions import InteractionOptions
 from recsys.data.splits import SplitOptions
 from recsys.errors import InputError
 from recsys.evaluation.protocols import EvaluationOptions
+from recsys.names import require_plain_name
 from recsys.ranking.base_models import ModelOptions
 from recsys.ranking.features import FEATURES, GROUPS
 from recsys.ranking.hybrid import HybridOptions
@@ -43,6 +44,7 @@ class RunOptions:
     reports: str = "reports"  # reports/latest and one folder per run
     keep_days: float = 7  # finished stages that no run has used for so long are removed
     keep_reports: int = 20  # reports of the latest runs
+    hash_customers: bool = False  # customer ids in reports, MLflow and refused rows; key in RECSYS_ID_KEY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +188,8 @@ def _refuse_out_of_range(config: Config, place: str) -> None:
             value = getattr(value, part)
         if value is not None and not least <= value <= most:
             raise InputError(f"{place}: {name} = {value}; give a value from {least:g} to {most:g}")
+    require_plain_name(config.registry.model_name, f"{place}: registry.model_name")
+    require_plain_name(config.registry.experiment, f"{place}: registry.experiment")
     _refuse_wrong_ks(config.evaluation, place)
     _refuse_unknown_names("ranker.objectives", config.ranker.objectives, OBJECTIVES, place)
     _refuse_unknown_names("ranker.drop", config.ranker.drop, {*GROUPS, *FEATURES}, place)

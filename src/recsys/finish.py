@@ -15,12 +15,16 @@ from typing import Any
 import polars as pl
 
 from recsys.config import Config, as_dict
+from recsys.customer_privacy import hash_example, hash_table, key_of
+from recsys.data.databases import redact_all
 from recsys.errors import InputError
+from recsys.hashing import hash_id
+from recsys.leftovers import UNFINISHED_REPORT
 from recsys.pipeline import NOW, TEST, compare_recipe, read_json, recipe, write_json
 from recsys.registry.figures import save_figures
 from recsys.registry.register import Training, attach_report, git_commit, quiet, register
 from recsys.registry.report import build_report
-from recsys.stages import alive, seconds
+from recsys.stages import abandoned, seconds
 
 SHOWN_VERSIONS = ("recsys", "polars", "numpy", "scipy", "implicit", "lightgbm", "scikit-learn", "mlflow", "prefect")
 EVALUATED = (
@@ -28,7 +32,6 @@ EVALUATED = (
     "cold_start.json", "per_query.parquet",
 )  # fmt: skip
 REPORT = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")  # a report's folder
-UNFINISHED = re.compile(r"\.(?:latest|\d{8}T\d{6}-[0-9a-f]{6}(?:\.old)?)\.(\d+)")  # of the process of that number
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,9 @@ def write_report(config: Config, finished: Finished, now: datetime, registered: 
 def _fill(fresh: Path, config: Config, finished: Finished, now: datetime, registered: dict[str, Any] | None) -> None:
     for name in EVALUATED:
         shutil.copyfile(finished.evaluated / name, fresh / name)
+    if key := key_of(config):
+        write_json(fresh / "examples.json", [hash_example(e, key) for e in read_json(fresh / "examples.json")])
+        hash_table(pl.read_parquet(fresh / "per_query.parquet"), key).write_parquet(fresh / "per_query.parquet")
     shutil.copyfile(finished.ingested / "ingest.json", fresh / "ingest.json")
     write_json(fresh / "run.json", run_facts(config, finished, now, registered))
     build_report(fresh, fresh / "report.html")
@@ -113,8 +119,8 @@ def _forget(reports: Path, keep: int) -> None:
 def _sweep_reports(reports: Path) -> None:
     """Remove what killed runs left half-written."""
     for left in reports.glob(".*"):
-        owner = UNFINISHED.fullmatch(left.name)
-        if owner and not alive(int(owner[1])):
+        owner = UNFINISHED_REPORT.fullmatch(left.name)
+        if owner and abandoned(left, int(owner[1])):
             left.unlink() if left.is_symlink() else shutil.rmtree(left, ignore_errors=True)
 
 
@@ -170,17 +176,19 @@ def handed_over(config: Config, finished: Finished) -> Training:
         orders=finished.ingested / "checked" / "orders.parquet",
         key=finished.packaged.name,
         data_digest=_data_digest(finished),
-        config={name: options for name, options in as_dict(config).items() if name != "tune"},  # no part of a training
+        config=redact_all(
+            {n: options for n, options in as_dict(config).items() if n != "tune"}
+        ),  # no part of a training
         recipe=recipe(config),
         metrics=read_json(finished.evaluated / "metrics.json"),
         coverage=read_json(finished.evaluated / "coverage.json"),
         known_items=len(read_json(finished.matrices / TEST / "data" / "items.json")),
-        example=_example(finished.matrices),
+        example=_example(finished.matrices, key_of(config)),
     )
 
 
-def _example(matrices: Path) -> tuple[str, list[str]]:
-    """A customer and two items that the model knows."""
+def _example(matrices: Path, key: bytes | None) -> tuple[str, list[str]]:
+    """A customer and two items that the model knows; with a key the customer's hash, which it does not know."""
     customers = read_json(matrices / NOW / "data" / "customers.json")
     asked = pl.read_parquet(matrices / TEST / "asked.parquet")
-    return customers[0], asked["items"][0].to_list()[:2]
+    return customers[0] if key is None else hash_id(customers[0], key), asked["items"][0].to_list()[:2]

@@ -9,8 +9,9 @@ The CLI calls them; the flow wraps the same functions as tasks.
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ import numpy as np
 import polars as pl
 
 from recsys.config import Config, as_dict, read_config
+from recsys.customer_privacy import hash_rejected, key_mark, key_of
 from recsys.data.checked_store import ingest_facts, read_checked, write_checked
+from recsys.data.databases import redact_all
 from recsys.data.histories import TrainData
 from recsys.data.ingest import Checked, ingest, source_digest
 from recsys.data.interactions import lines_before, train_data
@@ -57,7 +60,8 @@ def ingest_orders(config: Config, now: datetime) -> Path:
 
     Yesterday's result is kept for the same source, unless rows lay in its future: they may be past by now.
     """
-    depends = {"data": as_dict(config.data), "source": source_digest(config.data)}
+    depends = {"data": redact_all(as_dict(config.data)), "source": source_digest(config.data)}
+    depends |= {"hashed": mark} if (mark := key_mark(config)) else {}
     done = stage(store(config), "ingest", depends, lambda out: _ingest(config, now, out))
     facts = read_json(done / "ingest.json")
     if facts["day"] == f"{now:%Y-%m-%d}" or not any(r["rule"] == "future_time" for r in facts["rules"]):
@@ -66,7 +70,10 @@ def ingest_orders(config: Config, now: datetime) -> Path:
 
 
 def _ingest(config: Config, now: datetime, out: Path) -> None:
-    checked = ingest(config.data, now)
+    checked = ingest(config.data, now, partial(stage, store(config)))
+    if key := key_of(config):
+        column = config.data.orders.columns.get("customer_id", "customer_id")
+        checked = replace(checked, rejected=hash_rejected(checked.rejected, column, key))
     checks = checked.sufficiency(config.data.sufficiency)
     facts = {**intake(checked, checks), "day": f"{now:%Y-%m-%d}"}
     try:
@@ -89,6 +96,7 @@ def intake(checked: Checked, checks: list[Check]) -> dict[str, Any]:
     refused = checked.counts.filter((pl.col("table") == "orders") & (pl.col("outcome") == "rejected"))
     return {
         **{name: facts[name] for name in ("read", "kept", "guests", "rejected", "items")},
+        "files": checked.files,
         "merged_lines": facts["merged"],
         "returns_matched": facts["returns"],
         "first": facts["first_order"],

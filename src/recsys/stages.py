@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.errors import InputError
+from recsys.processes import alive, made_by_other
 
 DAY = 86_400
 LIBRARIES = ("polars", "numpy", "scipy", "scikit-learn", "implicit", "lightgbm", "sparse-dot-topn")
@@ -94,13 +95,21 @@ def sweep(store: Path, keep_days: float, now: float) -> list[Path]:
     gone = []
     for folder in sorted(store.glob("*/*")):
         owner, days = UNFINISHED.fullmatch(folder.name), _days_unused(folder, now)
-        if owner and (not alive(int(owner[1])) or days > max(keep_days, 1)):  # process numbers are used again
+        if owner and (abandoned(folder, int(owner[1])) or days > max(keep_days, 1)):
             shutil.rmtree(folder, ignore_errors=True)
             gone.append(folder)
         elif FINISHED.fullmatch(folder.name) and days > keep_days:
             remove(folder)
             gone.append(folder)
     return gone
+
+
+def abandoned(path: Path, owner: int) -> bool:
+    """Whether the process that was making `path` is dead; a later process of its number is not taken for it."""
+    try:
+        return not alive(owner) or made_by_other(owner, path.lstat().st_mtime)
+    except FileNotFoundError:  # another process was quicker
+        return False
 
 
 def _days_unused(folder: Path, now: float) -> float:
@@ -116,14 +125,3 @@ def remove(done: Path) -> None:
     with suppress(OSError):  # another process was quicker
         os.rename(done, doomed)
     shutil.rmtree(doomed, ignore_errors=True)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process of that number runs."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

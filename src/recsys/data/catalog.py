@@ -123,19 +123,32 @@ def catalog_from_orders(purchases: pl.DataFrame, table: pl.DataFrame, options: C
 
     `purchases`: item_id and row (of `table`) of the accepted lines.
     """
+    return catalog_from_texts(purchases, item_texts(table, text_columns(table.columns, options), options))
+
+
+def text_columns(exist: list[str], options: CatalogOptions) -> dict[str, str]:
+    """Field → column of the order source, for the texts of items that come from there."""
     if options.exclude:
         raise InputError("data.catalog.exclude needs a catalog source; with from_orders use data.orders.exclude")
-    mapping = _mapping(table.columns, options) if options.columns else {}
+    mapping = _mapping(exist, options) if options.columns else {}
     unread = sorted(set(mapping) - {"item_id", *TEXTS})
     if unread:
         raise InputError(f"data.catalog.columns.{unread[0]} cannot come from_orders; it takes {', '.join(TEXTS)}")
+    return {name: mapping[name] for name in TEXTS if name in mapping}
+
+
+def item_texts(table: pl.DataFrame, columns: Mapping[str, str], options: CatalogOptions) -> pl.DataFrame:
+    """The texts of each row of the order source, one column per field of `columns`."""
+    return table.select(id_of(c, table.schema[c], options.nulls).alias(name) for name, c in columns.items())
+
+
+def catalog_from_texts(purchases: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
+    """As `catalog_from_orders`, of the `item_texts` of all rows."""
     items = purchases.select("item_id").unique()
-    for name in TEXTS:
-        if name in mapping:
-            cell = id_of(mapping[name], table.schema[mapping[name]], options.nulls).alias(name)
-            texts = table.select(cell).to_series().gather(purchases["row"])
-            items = items.join(_most_frequent(purchases["item_id"], texts), on="item_id", how="left")
-    blank = [pl.lit(None, pl.String).alias(n) for n in TEXTS if n not in mapping]
+    for name in texts.columns:
+        counted = _most_frequent(purchases["item_id"], texts[name].gather(purchases["row"]))
+        items = items.join(counted, on="item_id", how="left")
+    blank = [pl.lit(None, pl.String).alias(n) for n in TEXTS if n not in texts.columns]
     blank += [pl.lit(None, pl.Float64).alias(n) for n in NUMBERS]
     return items.with_columns(*blank, in_stock=pl.lit(None, pl.Boolean)).select(FIELDS).sort("item_id")
 

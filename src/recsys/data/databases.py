@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import polars as pl
@@ -40,6 +41,15 @@ def redact(text: str, secrets: list[str] | None = None) -> str:
         text = text.replace(secret, "***")
     text = re.sub(r"(?<=://)([^/@\s:]*):[^/\s]*@", r"\1:***@", text)
     return re.sub(r"(?i)([?&](?:password|sslpassword|token|sig|signature)=)[^&\s'\"]*", r"\1***", text)
+
+
+def redact_all(options: Any) -> Any:
+    """Nested options with every password in their texts replaced by ***."""
+    if isinstance(options, dict):
+        return {key: redact_all(value) for key, value in options.items()}
+    if isinstance(options, list | tuple):
+        return [redact_all(value) for value in options]
+    return redact(options) if isinstance(options, str) else options
 
 
 def read_database(path: str, query: str, place: str) -> pl.DataFrame:

@@ -18,11 +18,12 @@ from recsys.data import sources
 from recsys.data.catalog import (
     CatalogOptions,
     ReadCatalog,
-    catalog_from_orders,
+    catalog_from_texts,
     complete_catalog,
     read_catalog,
 )
-from recsys.data.lines import OrdersOptions, map_columns, map_lines
+from recsys.data.lines import OrdersOptions
+from recsys.data.order_files import Keep, order_lines
 from recsys.data.rejected import rejected_rows
 from recsys.data.sources import Source, read_source
 from recsys.data.sufficiency import Check, SufficiencyOptions, judge
@@ -49,7 +50,8 @@ class Checked:
 
     `orders`: schemas.Orders; `catalog`: schemas.Catalog; `rejected`: schemas.REJECTED. `counts`: table
     (orders, catalog), outcome (kept, rejected, noted), rule, rows; kept and rejected rows of orders add up to
-    `read`, the order rows read. `digests`: SHA-256 of the content of each source file.
+    `read`, the order rows read. `digests`: SHA-256 of the content of each source file. `files`: of orders, all
+    and those read this time; the others were kept from before.
     """
 
     orders: pl.DataFrame
@@ -58,6 +60,7 @@ class Checked:
     counts: pl.DataFrame
     read: int
     digests: dict[str, str]
+    files: dict[str, int] = field(default_factory=dict)
 
     def count(self, outcome: str, rule: str | None = None, table: str = "orders") -> int:
         """Rows of that outcome (and rule); 0 where there were none."""
@@ -71,35 +74,36 @@ class Checked:
         return judge(self.orders, read=self.read, rejected=rejected, queries=queries, options=options)
 
 
-def ingest(options: DataOptions, now: datetime) -> Checked:
+def ingest(options: DataOptions, now: datetime, keep: Keep | None = None) -> Checked:
     """Read, map and check both tables. `now` (aware): later times are refused.
 
-    The result does not depend on the order of rows or files, only `rejected` names the rows by position.
+    The result does not depend on the order of rows or files, only `rejected` names the rows by position. With `keep`
+    (see `order_files`) files that were read before are not read again; the result is the same.
     """
     _check_choices(options)
     _check_lists(options)
-    source = read_source(options.orders, "data.orders")
-    mapping = map_columns(source.table.columns, options.orders)
+    source = order_lines(options.orders, options.catalog, keep)
     items_source = _catalog_source(options.catalog)
     read = read_catalog(items_source, options.catalog) if items_source else None
     valid = validate_lines(
-        map_lines(source.table, mapping, options.orders),
+        source.lines,
         options.validation,
         now,
-        priced=bool({"unit_price", "line_value"} & {*mapping, *options.orders.constants}),
+        priced=bool({"unit_price", "line_value"} & {*source.mapping, *options.orders.constants}),
         excluded_items=read.excluded if read else None,
         known_items=read.items["item_id"] if read and options.catalog.missing == "reject" else None,
     )
-    items = read.items if read else catalog_from_orders(valid.purchases, source.table, options.catalog)
-    rejected = rejected_rows(source, valid.refused, mapping, options.orders.constants)
+    items = read.items if read else catalog_from_texts(valid.purchases, source.texts)
+    rejected = source.rejected(valid.refused)
     out = rejected_rows(items_source, read.refused, read.fields, {}) if items_source and read else rejected[:0]
     return Checked(
         orders=valid.orders,
         catalog=complete_catalog(items, valid.orders),
         rejected=pl.concat([rejected, out]).select(list(REJECTED)),
         counts=_counts(valid, rejected, read, out),
-        read=source.table.height + source.broken.height,
+        read=source.read,
         digests=source.digests | (items_source.digests if items_source else {}),
+        files=source.files(),
     )
 
 

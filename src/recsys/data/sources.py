@@ -3,7 +3,7 @@
 import glob
 import hashlib
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -73,15 +73,19 @@ def read_source(options: SourceOptions, place: str, required: Iterable[str] = ()
         digests = {name: _table_digest(parts[0].table, f"{name}\n{options.query}")}
     else:
         files = find_files(options.path, place)
-        parts = [_read_file(file, options, place) for file in files]
-        digests = {f.name: _file_digest(f, p.table) for f, p in zip(files, parts, strict=True)}
+        parts = [read_file(file, options, place) for file in files]
+        digests = {f.name: file_digest(f, p.table) for f, p in zip(files, parts, strict=True)}
     for part in parts:
         require_columns(part.table.columns, required, f"{place} ({part.name})")
     table = _stack([part.table for part in parts])
     broken = pl.concat([part.broken for part in parts])
-    if table.is_empty() and broken.is_empty():
-        raise InputError(f"{place}: {redact(options.path)} has no rows; check path, query and export")
+    refuse_empty(table.height + broken.height, options, place)
     return Source(table, pl.concat([part.origin for part in parts]), broken, digests)
+
+
+def refuse_empty(rows: int, options: SourceOptions, place: str) -> None:
+    if not rows:
+        raise InputError(f"{place}: {redact(options.path)} has no rows; check path, query and export")
 
 
 def require_columns(exist: list[str], needed: Iterable[str], place: str) -> None:
@@ -103,7 +107,7 @@ def source_digest(options: SourceOptions, place: str) -> str:
         digests = list(read_source(options, place).digests.values())
     else:
         files = find_files(options.path, place)
-        digests = [_file_digest(f, None if _is_local(f) else _read_file(f, options, place).table) for f in files]
+        digests = [file_digest(f, None if is_local(f) else read_file(f, options, place).table) for f in files]
     return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
@@ -115,7 +119,7 @@ def find_files(path: str, place: str) -> list[SourceFile]:
         return [SourceFile(redact(path), path)]
     if path.startswith("package:"):
         return [SourceFile(path, str(_package_file(path, place)))]
-    given = Path(path).expanduser()
+    given = _given(path, place)
     if given.is_file():
         found = [given]
     elif given.is_dir():
@@ -127,6 +131,16 @@ def find_files(path: str, place: str) -> list[SourceFile]:
         what = "folder without CSV or Parquet files" if given.is_dir() else "no such file, and no file matches"
         raise InputError(f"{place}.path {path!r}: {what} (from {Path.cwd()}); mend the path")
     return [SourceFile(f.as_posix(), str(f), _partitions(f)) for f in sorted(found)]
+
+
+def _given(path: str, place: str) -> Path:
+    """The path; InputError where no file system could hold it."""
+    try:
+        given = Path(path).expanduser()
+        given.is_file()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{place}.path {path[:80]!r} is no path: {error}; mend it") from None
+    return given
 
 
 def _package_file(path: str, place: str) -> Path:
@@ -147,22 +161,22 @@ def _partitions(file: Path) -> dict[str, str | None]:
     return {key: None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value) for key, value in pairs}
 
 
-def _is_local(file: SourceFile) -> bool:
+def is_local(file: SourceFile) -> bool:
     return not file.at.startswith(REMOTE)
 
 
-def _read_file(file: SourceFile, options: SourceOptions, place: str) -> Part:
-    if _is_local(file) and Path(file.at).stat().st_size == 0:
+def read_file(file: SourceFile, options: SourceOptions, place: str) -> Part:
+    if is_local(file) and Path(file.at).stat().st_size == 0:
         raise InputError(f"{place}: {file.name} is empty (0 bytes); export it again")
-    uri, secrets = (file.at, []) if _is_local(file) else expand_variables(file.at)
+    uri, secrets = (file.at, []) if is_local(file) else expand_variables(file.at)
     try:
-        if _format(file, options, place) == "parquet":
+        if format_of(file, options, place) == "parquet":
             # folders of local files are told apart by find_files, remote ones by polars
-            hive = False if _is_local(file) else None
+            hive = False if is_local(file) else None
             table = pl.scan_parquet(uri, hive_partitioning=hive).collect()
             part = _whole(file.name, table)
         else:
-            part = _read_csv(file.name, uri, _is_local(file), options)
+            part = _read_csv(file.name, uri, is_local(file), options)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = redact(str(error), secrets)[:500]
         raise InputError(f"{place}: {file.name} cannot be read: {reason}; check path, format, access") from None
@@ -171,7 +185,7 @@ def _read_file(file: SourceFile, options: SourceOptions, place: str) -> Part:
     return part._replace(table=part.table.with_columns(columns))
 
 
-def _format(file: SourceFile, options: SourceOptions, place: str) -> str:
+def format_of(file: SourceFile, options: SourceOptions, place: str) -> str:
     if options.format != "auto":
         return options.format
     suffix = Path(file.at.split("?")[0]).suffix.lower()
@@ -199,22 +213,35 @@ def _whole(name: str, table: pl.DataFrame) -> Part:
     return Part(name, table, rows.select(pl.lit(name).alias("source"), "source_row"), broken)
 
 
+def stacked_schema(schemas: Iterable[Mapping[str, pl.DataType]]) -> dict[str, pl.DataType]:
+    """Columns of one table of all files, in order of appearance; one that is typed differently becomes text."""
+    types: dict[str, pl.DataType] = {}
+    for schema in schemas:
+        for name, dtype in schema.items():
+            types[name] = dtype if types.get(name, dtype) == dtype else pl.String()
+    return types
+
+
+def conform(table: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """The table with the columns of `stacked_schema`; null where it has none."""
+
+    def column(name: str, dtype: pl.DataType) -> pl.Expr:
+        if name not in table.columns:
+            return pl.lit(None, dtype)
+        own = table.schema[name]
+        return pl.col(name) if own == dtype else text_of(name, own)
+
+    return table.with_columns(column(name, dtype).alias(name) for name, dtype in schema.items()).select(list(schema))
+
+
 def _stack(tables: list[pl.DataFrame]) -> pl.DataFrame:
-    """One table of all files; a column that is typed differently among them becomes text."""
-    types: dict[str, set[pl.DataType]] = {}
-    for table in tables:
-        for name, dtype in table.schema.items():
-            types.setdefault(name, set()).add(dtype)
-    mixed = {name for name, found in types.items() if len(found) > 1}
-    texts = [
-        table.with_columns(text_of(name, table.schema[name]).alias(name) for name in table.columns if name in mixed)
-        for table in tables
-    ]
-    return pl.concat(texts, how="diagonal")
+    """One table of all files."""
+    schema = stacked_schema(table.schema for table in tables)
+    return pl.concat([conform(table, schema) for table in tables])
 
 
-def _file_digest(file: SourceFile, table: pl.DataFrame | None) -> str:
-    if table is not None and not _is_local(file):
+def file_digest(file: SourceFile, table: pl.DataFrame | None) -> str:
+    if table is not None and not is_local(file):
         return _table_digest(table, "")
     with Path(file.at).open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()

@@ -18,6 +18,7 @@ from mlflow.data.polars_dataset import from_polars
 from recsys.errors import InputError
 from recsys.registry import promotion, served, tracking
 from recsys.registry.options import RegistryOptions
+from recsys.registry.orphans import end_orphaned_runs
 
 SETTLED = "settled"  # tag of a version whose alias was moved
 
@@ -53,6 +54,7 @@ def register(
     is registered already keeps its version; one that was killed before its alias was moved gets it now.
     """
     client = tracking.connect(options)
+    end_orphaned_runs(client, options.experiment)
     _refuse_other_shop(client, options.model_name, training.name)
     found = _version_of(client, options.model_name, training.key)
     if found is None:

@@ -14,8 +14,10 @@ import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
 
+from recsys.data.databases import redact
 from recsys.errors import InputError
 from recsys.registry.options import RegistryOptions
+from recsys.registry.orphans import owner_tags
 
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # opens on the training runs, not on traces
 MAX_PARAM = 500  # characters of one MLflow parameter
@@ -35,9 +37,9 @@ def connect(options: RegistryOptions) -> MlflowClient:
         mlflow.set_experiment(options.experiment)
     except Exception as error:
         raise InputError(
-            f"MLflow at registry.tracking_uri {options.tracking_uri} does not answer: {error}; "
+            f"MLflow at registry.tracking_uri {redact(options.tracking_uri)} does not answer: {redact(str(error))}; "
             "is the server up, and does its version fit?"
-        ) from error
+        ) from None
     return client
 
 
@@ -88,7 +90,7 @@ def _create_experiment(client: MlflowClient, options: RegistryOptions) -> None:
 @contextmanager
 def training_run(name: str, tags: dict[str, str]) -> Iterator[str]:
     """The parent run; killed or failed ones are marked so by MLflow."""
-    with mlflow.start_run(run_name=name, tags=tags) as run:
+    with mlflow.start_run(run_name=name, tags=tags | owner_tags()) as run:
         yield str(run.info.run_id)
 
 
@@ -109,7 +111,8 @@ def flatten(options: dict[str, Any], at: str = "") -> dict[str, Any]:
 def log_contender(contender: str, records: list[dict[str, Any]]) -> None:
     """A child run with the contender's figures, as metrics task_segment_metric_at_k."""
     mine = [r for r in records if r["contender"] == contender and r["value"] is not None]
-    with mlflow.start_run(run_name=contender, nested=True, tags={"contender": contender, "kind": mine[0]["kind"]}):
+    tags = {"contender": contender, "kind": mine[0]["kind"]}
+    with mlflow.start_run(run_name=contender, nested=True, tags=tags | owner_tags()):
         mlflow.log_metrics({f"{r['task']}_{r['segment']}_{r['metric']}_at_{r['k']}": r["value"] for r in mine})
 
 

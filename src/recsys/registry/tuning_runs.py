@@ -11,6 +11,7 @@ from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from recsys.registry.options import RegistryOptions
+from recsys.registry.orphans import owner_tags
 from recsys.registry.tracking import MAX_PARAM, connect, flatten
 
 STUDY, TRIAL = "study", "trial"  # tags of parent and children
@@ -82,8 +83,12 @@ def tuning_run(options: RegistryOptions, title: str, study: str, params: dict[st
     if found:
         run_id = str(found[0].info.run_id)
         client.update_run(run_id, "RUNNING")
+        for key, value in owner_tags().items():
+            client.set_tag(run_id, key, value)
     else:
-        run_id = str(client.create_run(experiment, tags={STUDY: study}, run_name=f"tune {title}").info.run_id)
+        run_id = str(
+            client.create_run(experiment, tags={STUDY: study} | owner_tags(), run_name=f"tune {title}").info.run_id
+        )
         _log_params(client, run_id, flatten(params))
     try:
         yield TuningRun(client, experiment, run_id, _children(client, experiment, run_id))

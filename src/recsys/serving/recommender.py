@@ -17,6 +17,7 @@ from ..ranking.blend import BLOCK, Ranked, rank
 from ..ranking.hybrid import Hybrid
 from ..ranking.reasons import POPULAR, Explainer, Reason, by_model
 from ..ranking.topk import top_k, top_k_of_rows
+from .manifest import verify_manifest, write_manifest
 from .options import RequestOptions, parse_options
 
 MAX_BASKET = 10_000  # items of one cart
@@ -79,9 +80,11 @@ class Recommender:
         save_histories(self.histories, directory / "histories.npz")
         facts = {"names": self.names, "per_source": self.per_source, "contender": self.contender}
         (directory / "recommender.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+        write_manifest(directory)
 
     @classmethod
     def load(cls, directory: Path) -> "Recommender":
+        verify_manifest(directory)
         facts = json.loads((directory / "recommender.json").read_text(encoding="utf-8"))
         return cls(
             load_ids(directory / "items.json"),
