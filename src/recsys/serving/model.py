@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
@@ -44,4 +45,9 @@ def _values(frame: pd.DataFrame, name: str) -> list[Any]:
     """A column as plain Python values, missing ones as None."""
     if name not in frame:
         return [None] * len(frame)
-    return [None if v is None or (isinstance(v, float) and v != v) else v for v in frame[name].tolist()]
+    return [None if _missing(value) else value for value in frame[name].tolist()]
+
+
+def _missing(value: Any) -> bool:
+    """None, NaN, pandas' NA or NaT: how a table says that a cell is empty."""
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float | np.floating) and value != value)
