@@ -21,7 +21,7 @@ from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
 SERVED = ("__init__.py", "errors.py", "data/__init__.py", "data/histories.py", "data/store.py", "models/*.py",
           "ranking/*.py", "serving/*.py")  # fmt: skip
-REQUIREMENTS = ("numpy", "scipy", "lightgbm", "pandas", "mlflow")
+REQUIREMENTS = ("numpy", "scipy", "lightgbm", "pandas", "mlflow-skinny")  # skinny: loads and serves, no store
 
 SIGNATURE = ModelSignature(  # the inputs' types are checked row by row: docs/decisions/0014
     inputs=Schema([ColSpec(AnyType(), name, required=False) for name in ("customer_id", "basket", "options")]),
