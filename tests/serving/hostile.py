@@ -39,8 +39,9 @@ class Hostile:
         return customer, basket, self.options(placement)
 
     def customer(self) -> Any:
-        return self.pick([self.pick(self.data.customers.ids), self.pick(self.data.customers.ids), None, "", " ", "nobody",
-                          "00001\x00", "x" * 5000, "'; drop table", "../../etc", "é", "0", "NaN", "null"])  # fmt: skip
+        known = self.data.customers.ids
+        return self.pick([self.pick(known), self.pick(known), None, "", " ", "nobody", "00001\x00",
+                          "x" * 5000, "'; drop table", "../../etc", "é", "0", "NaN", "null"])  # fmt: skip
 
     def basket(self) -> Any:
         known = self.data.items.ids
@@ -96,26 +97,29 @@ NO_IDS = [0, 1, -1, 1.5, float("nan"), float("inf"), True, False, b"00001", ["00
           np.int64(7), np.array(["00001"]), np.array("00001"), 10**400, object(), Exception, ("00001",)]  # fmt: skip
 NO_BASKETS = ["P0001", "", "[]", 0, 7, 1.5, float("nan"), True, b"P0001", {}, {"P0001": 1}, [None], ["P0001", None],
               [float("nan")], [1], [True], [["P0001"]], [[[[[[[]]]]]]], [b"P0001"], [{}], np.array([1, 2]), np.array(5),
-              np.array("P0001"), np.array(["P0001", None]), np.zeros((2, 2)), np.array([["P0001"]]), {"P0001"}, range(3),
-              iter(["P0001"]), object(), ["P0001"] * 10_001, [10**400], ["P0001", object()]]  # fmt: skip
+              np.array("P0001"), np.array(["P0001", None]), np.zeros((2, 2)), np.array([["P0001"]]), {"P0001"},
+              range(3), iter(["P0001"]), object(), ["P0001"] * 10_001, [10**400], ["P0001", object()]]  # fmt: skip
 NO_OPTIONS = [
     0, 1.5, True, b"{}", {}, {"k": 5}, [], ["{}"], object(), np.array("{}"), "x" * 5 * MB, "{" + " " * MB + "}",
     "[" * 100_000, '{"k":' * 50_000, '{"only": ' + "[" * 900 + "]" * 900 + "}", "null", "[]", "5", '"k"', "true", "NaN",
     "{", "}", "{}{}", "{'k': 5}", '{"k": 5,}', '{"k": 5', "\x00", '{"k": 5}\x00', "\ufeff{}", "\ud800", '{"\ud800": 1}',
     '{"K": 5}', '{"": 1}', '{"k ": 5}', '{"' + "k" * 900_000 + '": 1}', '{"k": 5, "k": 5}', '{"size": 3}',
     '{"k": 0}', '{"k": -1}', '{"k": 501}', '{"k": 5.0}', '{"k": "5"}', '{"k": null}', '{"k": true}', '{"k": NaN}',
-    '{"k": Infinity}', '{"k": 1e999}', '{"k": [5]}', '{"k": {}}', '{"k": ' + "9" * 4000 + "}", '{"k": ' + "9" * 9000 + "}",
+    '{"k": Infinity}', '{"k": 1e999}', '{"k": [5]}', '{"k": {}}', '{"k": ' + "9" * 4000 + "}",
+    '{"k": ' + "9" * 9000 + "}",
     '{"placement": ""}', '{"placement": "Home"}', '{"placement": ["home"]}', '{"placement": 1}', '{"placement": {}}',
     '{"placement": "checkout"}', '{"placement": true}', '{"placement": "home\\u0000"}',
     '{"exclude": null}', '{"exclude": "P0001"}', '{"exclude": [1]}', '{"exclude": [null]}', '{"exclude": [["P0001"]]}',
     '{"exclude": {"P0001": 1}}', '{"only": "P0001"}', '{"only": [1]}', '{"only": false}', '{"only": {}}',
-    '{"categories_in": "x"}', '{"categories_in": [1]}', '{"categories_in": ["no such category"]}', '{"categories_in": 5}',
-    '{"categories_in": [""]}', '{"categories_in": [null]}', '{"categories_in": ["\\ud800"]}', '{"categories_out": null}',
-    '{"categories_out": ["no such category"]}', '{"categories_out": [["x"]]}', '{"categories_out": true}',
+    '{"categories_in": "x"}', '{"categories_in": [1]}', '{"categories_in": ["no such category"]}',
+    '{"categories_in": 5}', '{"categories_in": [""]}', '{"categories_in": [null]}', '{"categories_in": ["\\ud800"]}',
+    '{"categories_out": null}', '{"categories_out": ["no such category"]}', '{"categories_out": [["x"]]}',
+    '{"categories_out": true}',
     json.dumps({"categories_in": ["x" * 900_000]}), json.dumps({"categories_out": ["no such category"] * 40_000}),
     '{"owned": null}', '{"owned": "ALLOW"}', '{"owned": ["allow"]}', '{"owned": true}', '{"owned": ""}',
     '{"min_probability": "0.5"}', '{"min_probability": -0.1}', '{"min_probability": 1.1}', '{"min_probability": NaN}',
-    '{"min_probability": Infinity}', '{"min_probability": null}', '{"min_probability": true}', '{"min_probability": [0]}',
+    '{"min_probability": Infinity}', '{"min_probability": null}', '{"min_probability": true}',
+    '{"min_probability": [0]}',
 ]  # fmt: skip
 
 

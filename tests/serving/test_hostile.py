@@ -4,10 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tests.serving.hostile import MB, Hostile, check
 
 from recsys.serving.recommender import Answer
 from recsys.serving.requests import MAX_BASKET
+from tests.serving.hostile import MB, Hostile, check
 
 N, BATCH = 10_000, 1000
 
@@ -54,7 +54,11 @@ def test_a_row_is_answered_alone_as_among_others(asked, fitted):
     for row, _, together in asked[:: N // 120]:
         alone = ask(fitted.recommender, [row])[0]
         assert alone.error == together.error
-        assert (alone.item_ids, alone.reasons, alone.fallback) == (together.item_ids, together.reasons, together.fallback)
+        assert (alone.item_ids, alone.reasons, alone.fallback) == (
+            together.item_ids,
+            together.reasons,
+            together.fallback,
+        )
         np.testing.assert_allclose(alone.scores, together.scores, rtol=1e-4, atol=1e-5)
 
 

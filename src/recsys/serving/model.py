@@ -65,4 +65,9 @@ def _values(frame: pd.DataFrame, name: str) -> list[Any]:
 
 def _missing(value: Any) -> bool:
     """None, NaN, pandas' NA or NaT: how a table says that a cell is empty."""
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float | np.floating) and value != value)
+    return (
+        value is None
+        or value is pd.NA
+        or value is pd.NaT
+        or (isinstance(value, float | np.floating) and value != value)
+    )
