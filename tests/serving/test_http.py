@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import shlex
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from recsys.evaluation.protocols import contender_lists
 from recsys.registry.serve import ENVIRONMENT, champion_uri, serve_command, serve_environment
 from tests.serving.conftest import ROOT, free_port
 from tests.serving.hostile import Hostile
+from tests.test_docs import fences
 
 COLUMNS = ["customer_id", "basket", "options"]
 
@@ -141,10 +141,8 @@ def test_the_judged_fit_served_finds_the_evaluated_lists(server, judged, trained
 
 def test_the_readmes_curl_is_answered(server, judged):
     """As it stands, but for the port and the shop's own ids in place of the demonstration data's."""
-    text = (ROOT / "README.md").read_text()
-    line = re.search(r"^curl .*?[^\\]$", text[text.index("make serve\n") :], re.MULTILINE | re.DOTALL)
-    assert line
-    words = shlex.split(line[0].replace("\\\n", " "))
+    blocks = fences((ROOT / "README.md").read_text(), "sh")
+    words = shlex.split(next(block for block in blocks if block.startswith("curl")))
     assert "http://127.0.0.1:5001/invocations" in words
     assert words[words.index("-H") + 1] == "Content-Type: application/json"
     text, here = words[words.index("-d") + 1], judged.recommender

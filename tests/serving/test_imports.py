@@ -11,20 +11,25 @@ from packaging.requirements import Requirement
 
 from recsys.registry.served import REQUIREMENTS
 
-# A finder before all others refuses what is neither the standard library nor allowed.
+# Every finder is wrapped: what is neither of the standard library nor allowed is not found.
 CODE = """
 import json, sys
 
 allowed = set(json.loads(sys.argv[2]))
 
 class Closed:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):  # what importlib.metadata asks of a finder
+        return getattr(self.finder, name)
+
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        if top in sys.stdlib_module_names or top in allowed or top.startswith(("recsys_served_", "code_model_", "_")):
-            return None  # the others may find it
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        ours = top in allowed or top.startswith(("recsys_served_", "code_model_", "_"))
+        return self.finder.find_spec(name, path, target) if ours or top in sys.stdlib_module_names else None
 
-sys.meta_path.insert(0, Closed())
+sys.meta_path[:] = [Closed(finder) for finder in sys.meta_path]
 import mlflow
 
 model = mlflow.pyfunc.load_model(sys.argv[1])
