@@ -7,6 +7,7 @@ CONFIG ?= configs/complete_journey.yaml
 SET ?=
 SETTINGS := $(foreach s,$(SET),--set $(s))
 TRACKING ?= sqlite:///mlflow.db
+PORT ?= 5001
 
 # An inherited Prefect profile or server would silently redirect the run. PREFECT_SERVER=http://… chooses one on purpose.
 PREFECT_SERVER ?=
@@ -21,7 +22,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune test test-postgres test-crash lint types check report ui ui-prefect notebooks benchmarks format clean
+.PHONY: help setup train tune test test-postgres test-crash lint types check report serve ui ui-prefect notebooks benchmarks format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -63,6 +64,9 @@ format: $(VENV)/ready  ## write the format that lint wants
 
 report: $(VENV)/ready  ## write the report of CONFIG's training again
 	@$(QUIET) $(VENV)/bin/recsys report --config $(CONFIG) $(SETTINGS)
+
+serve: $(VENV)/ready  ## the champion of CONFIG over HTTP on http://127.0.0.1:5001; PORT=5002 for another
+	@$(QUIET) $(VENV)/bin/recsys serve --config $(CONFIG) $(SETTINGS) --port $(PORT)
 
 ui: $(VENV)/ready  ## MLflow's pages on http://127.0.0.1:5000
 	@$(QUIET) $(VENV)/bin/mlflow ui --backend-store-uri $(TRACKING) --host 127.0.0.1 --port 5000

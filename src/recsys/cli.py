@@ -160,6 +160,26 @@ def recommend(
 
 
 @main.command()
+@with_config
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address; the server has no log-in.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5001, show_default=True)
+@click.option("--model", default=None, help="MLflow model URI; default: the registered champion.")
+def serve(config: str, settings: tuple[str, ...], host: str, port: int, model: str | None) -> None:
+    """Answer requests over HTTP by MLflow's scoring server, one worker, until it is stopped."""
+    import os
+
+    from recsys.registry import serve as serving
+
+    registry = _load(config, settings).registry
+    uri = model or serving.champion_uri(registry)
+    serving.check_port(host, port)
+    click.echo(f"serving {uri} on http://{host}:{port}/invocations")
+    sys.stdout.flush()
+    words = serving.serve_command(uri, host, port)
+    os.execve(words[0], words, serving.serve_environment(registry))
+
+
+@main.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--size", type=click.Choice(["small", "large"]), default="small", show_default=True)
 @click.option("--customers", type=int, default=None, help="Customers, instead of the size's own number.")

@@ -92,7 +92,7 @@ def test_no_pickle_is_among_the_files(downloaded):
 def test_the_model_needs_five_libraries_in_exact_versions(downloaded):
     lines = (downloaded / "requirements.txt").read_text().split()
     assert lines == [f"{name}=={version(name)}" for name in REQUIREMENTS]
-    assert set(REQUIREMENTS) == {"numpy", "scipy", "lightgbm", "pandas", "mlflow"}
+    assert set(REQUIREMENTS) == {"numpy", "scipy", "lightgbm", "pandas", "mlflow-skinny"}
 
 
 def test_the_model_has_a_signature_and_an_example(downloaded):

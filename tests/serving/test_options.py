@@ -51,7 +51,7 @@ def test_what_is_read(text, expected):
         ("\ud800", "no JSON"),
         (" ", "no JSON"),
         ('{"k": 5, "k": 6}', r"the key 'k' twice"),
-        ('{"K": 5}', "unknown key 'K'; known are k, exclude, only, owned, min_probability"),
+        ('{"K": 5}', "unknown key 'K'; known are k, placement, exclude, only, categories_in"),
         ('{"k": 0}', "options.k is 0; give a whole number from 1 to 500"),
         ('{"k": 501}', "options.k is 501"),
         ('{"k": -1}', "options.k is -1"),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from recsys.evaluation.protocols import contender_lists
 from recsys.ranking.base_models import SINGLES
 from recsys.ranking.blend import BLOCK
-from recsys.serving.recommender import MAX_BASKET, Recommender
+from recsys.serving.recommender import Recommender
+from recsys.serving.requests import MAX_BASKET
 
 pytestmark = pytest.mark.long
 CONTENDERS = ("hybrid", *SINGLES)

@@ -5,7 +5,7 @@ for years and an anonymous cart take the same path in training, evaluation and s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -214,12 +214,19 @@ class ItemFacts:
     names    n strings for people
     levels   int32 (n, 3): department, category, type as codes; -1 = unknown
     prices   float32 (n,): latest median price per unit; NaN = unknown
+
+    level_names   of each level, the name of each code
+    others        items of the catalog beside the n that share a name of a level with one of them
+    other_levels  int32 (len(others), 3): their codes; -1 = unknown, or a name that none of the n has
     """
 
     texts: tuple[str, ...]
     names: tuple[str, ...]
     levels: np.ndarray
     prices: Floats
+    level_names: tuple[tuple[str, ...], ...] = ((),) * len(LEVELS)
+    others: IdMap = field(default_factory=lambda: IdMap(()))
+    other_levels: np.ndarray = field(default_factory=lambda: np.zeros((0, len(LEVELS)), np.int32))
 
 
 @dataclass(frozen=True)

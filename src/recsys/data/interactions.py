@@ -159,12 +159,28 @@ def item_facts(items: IdMap, catalog: pl.DataFrame, lines: pl.DataFrame) -> Item
         "item_id",
     )
     codes = [table[c].rank("dense").fill_null(0).to_numpy().astype(np.int32) - 1 for c in LEVELS]
+    level_names = tuple(tuple(table[c].drop_nulls().unique().sort()) for c in LEVELS)
     return ItemFacts(
         tuple(table.select(text).to_series()),
         tuple(table.select(name).to_series()),
         np.stack(codes, axis=1),
         _prices(table.select("item_id"), lines),
+        level_names,
+        *_others(items, catalog, level_names),
     )
+
+
+def _others(items: IdMap, catalog: pl.DataFrame, names: tuple[tuple[str, ...], ...]) -> tuple[IdMap, np.ndarray]:
+    """Catalog items that are none of `items` but share a level's name with one, and their codes int32 (m, 3)."""
+    codes = [_code(level, IdMap(of)).fill_null(-1).cast(pl.Int32) for level, of in zip(LEVELS, names, strict=True)]
+    found = (
+        catalog.filter(~pl.col("item_id").is_in(list(items.ids)))
+        .unique("item_id", keep="first", maintain_order=True)
+        .select("item_id", *codes)
+        .filter(pl.any_horizontal(pl.col(LEVELS) >= 0))
+        .sort("item_id")
+    )
+    return IdMap(tuple(found["item_id"])), found.select(LEVELS).to_numpy().astype(np.int32).reshape(-1, len(LEVELS))
 
 
 def _prices(items: pl.DataFrame, lines: pl.DataFrame) -> np.ndarray:

@@ -44,8 +44,10 @@ def save_train_data(data: TrainData, directory: Path) -> None:
         order_ages=data.order_ages,
         levels=data.facts.levels,
         prices=data.facts.prices,
+        other_levels=data.facts.other_levels,
     )
-    words = {"texts": data.facts.texts, "names": data.facts.names}
+    words = {name: getattr(data.facts, name) for name in ("texts", "names", "level_names")}
+    words["others"] = data.facts.others.ids
     (directory / "words.json").write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
 
 
@@ -54,7 +56,15 @@ def load_train_data(directory: Path) -> TrainData:
     with np.load(directory / "arrays.npz", allow_pickle=False) as kept:
         arrays = dict(kept)
     items = load_ids(directory / "items.json")
-    facts = ItemFacts(tuple(words["texts"]), tuple(words["names"]), arrays["levels"], arrays["prices"])
+    facts = ItemFacts(
+        tuple(words["texts"]),
+        tuple(words["names"]),
+        arrays["levels"],
+        arrays["prices"],
+        tuple(map(tuple, words["level_names"])),
+        IdMap(tuple(words["others"])),
+        arrays["other_levels"],
+    )
     histories = load_histories(directory / "histories.npz")
     return TrainData(
         items,

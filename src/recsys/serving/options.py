@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError
+from .placements import PLACEMENTS, short
 
 MAX_K = 500
 MAX_TEXT = 1_000_000  # characters of one options string
@@ -15,12 +16,17 @@ MAX_TEXT = 1_000_000  # characters of one options string
 @dataclass(frozen=True)
 class RequestOptions:
     """k: list length; exclude: item ids that may not be listed; only: ids that may be; owned: allow | exclude;
-    min_probability: items less likely to be in the order are not listed, so that a list may be shorter, or empty.
+    min_probability: items less likely to be in the order are not listed, so that a list may be shorter, or empty;
+    placement: where the list is shown, a name of PLACEMENTS, which sets other defaults for k and owned;
+    categories_in, categories_out: names of the catalog's levels, whose items alone, or not, may be listed.
     """
 
     k: int = 10
+    placement: str | None = None
     exclude: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
+    categories_in: tuple[str, ...] | None = None
+    categories_out: tuple[str, ...] = ()
     owned: str = "allow"
     min_probability: float = 0.0
 
@@ -41,15 +47,18 @@ def parse_options(text: Any) -> RequestOptions:
         raise InputError(f'options is a JSON {type(asked).__name__}; give an object such as {{"k": 5}}')
     unknown = sorted(set(asked) - set(_CHECKS))
     if unknown:
-        raise InputError(f"options has unknown key {unknown[0]!r}; known are {', '.join(_CHECKS)}")
-    return RequestOptions(**{key: _CHECKS[key](key, value) for key, value in asked.items()})
+        raise InputError(f"options has unknown key {short(unknown[0])}; known are {', '.join(_CHECKS)}")
+    read = {key: _CHECKS[key](key, value) for key, value in asked.items()}
+    placement = PLACEMENTS.get(read.get("placement") or "")
+    defaults = {"k": placement.k, "owned": placement.owned} if placement else {}
+    return RequestOptions(**(defaults | read))
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
-        raise InputError(f"options has the key {twice!r} twice; give it once")
+        raise InputError(f"options has the key {short(twice)} twice; give it once")
     return found
 
 
@@ -59,14 +68,32 @@ def _list_length(key: str, value: Any) -> int:
     return value
 
 
+def _placement(key: str, value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and value in PLACEMENTS):
+        raise InputError(f"options.{key} is {_short(value)}; give one of {', '.join(PLACEMENTS)}, or null")
+    return value
+
+
 def _ids(key: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        raise InputError(f"options.{key} is {_short(value)}; give a list of item ids as strings")
-    return tuple(value)
+    return _strings(key, value, "item ids as strings")
 
 
 def _ids_or_all(key: str, value: Any) -> tuple[str, ...] | None:
     return None if value is None else _ids(key, value)
+
+
+def _names(key: str, value: Any) -> tuple[str, ...]:
+    return _strings(key, value, "category names as strings")
+
+
+def _names_or_all(key: str, value: Any) -> tuple[str, ...] | None:
+    return None if value is None else _names(key, value)
+
+
+def _strings(key: str, value: Any, wanted: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise InputError(f"options.{key} is {_short(value)}; give a list of {wanted}")
+    return tuple(value)
 
 
 def _owned(key: str, value: Any) -> str:
@@ -88,8 +115,11 @@ def _short(value: Any) -> str:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "k": _list_length,
+    "placement": _placement,
     "exclude": _ids,
     "only": _ids_or_all,
+    "categories_in": _names_or_all,
+    "categories_out": _names,
     "owned": _owned,
     "min_probability": _probability,
 }

@@ -17,10 +17,9 @@ from ..ranking.blend import BLOCK, Ranked, rank
 from ..ranking.hybrid import Hybrid
 from ..ranking.reasons import POPULAR, Explainer, Reason, by_model
 from ..ranking.topk import top_k, top_k_of_rows
+from .categories import Categories
 from .manifest import verify_manifest, write_manifest
-from .options import RequestOptions, parse_options
-
-MAX_BASKET = 10_000  # items of one cart
+from .requests import Reader, Request, with_placed
 
 
 @dataclass(frozen=True)
@@ -32,16 +31,8 @@ class Answer:
     probabilities: list[float]  # that the order holds the item, as calibrated on orders not learned from
     reasons: list[str]
     reason_codes: list[str]  # JSON objects: code and values of each reason
-    fallback: str  # personal | cart | popular
+    fallback: str  # personal | cart | popular_in_category | popular
     error: str = ""
-
-
-@dataclass(frozen=True)
-class _Request:
-    row: int
-    customer: int  # row of the histories, -1 = unknown
-    cart: Ints
-    options: RequestOptions
 
 
 @dataclass(frozen=True)
@@ -52,6 +43,7 @@ class Recommender:
     names: tuple[str, ...]
     customers: IdMap
     histories: Histories
+    categories: Categories
     models: BaseModels
     hybrid: Hybrid
     per_source: int
@@ -64,6 +56,7 @@ class Recommender:
             data.facts.names,
             data.customers,
             data.histories,
+            Categories.of(data.facts),
             models,
             hybrid,
             per_source,
@@ -78,6 +71,7 @@ class Recommender:
         save_ids(self.items, directory / "items.json")
         save_ids(self.customers, directory / "customers.json")
         save_histories(self.histories, directory / "histories.npz")
+        self.categories.save(directory / "categories")
         facts = {"names": self.names, "per_source": self.per_source, "contender": self.contender}
         (directory / "recommender.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
         write_manifest(directory)
@@ -91,6 +85,7 @@ class Recommender:
             tuple(facts["names"]),
             load_ids(directory / "customers.json"),
             load_histories(directory / "histories.npz"),
+            Categories.load(directory / "categories"),
             BaseModels.load(directory / "models"),
             Hybrid.load(directory / "hybrid"),
             facts["per_source"],
@@ -105,26 +100,16 @@ class Recommender:
         """One answer per row; a row that cannot be understood gets an error, the others their lists."""
         answers: dict[int, Answer] = {}
         requests = []
+        reader = Reader(self.items, self.customers, self.histories, self.categories)
         for row, asked in enumerate(zip(customer_ids, baskets, options, strict=True)):
             try:
-                requests.append(self._understand(row, *asked))
+                requests.append(reader.understand(row, *asked))
             except InputError as error:
                 answers[row] = Answer([], [], [], [], [], "", str(error))
         for at in range(0, len(requests), BLOCK):
             block = requests[at : at + BLOCK]
             answers |= {r.row: a for r, a in zip(block, self._answer(block), strict=True)}
         return [answers[row] for row in range(len(answers))]
-
-    def _understand(self, row: int, customer_id: Any, basket: Any, options: Any) -> _Request:
-        if customer_id is not None and not isinstance(customer_id, str):
-            raise InputError(f"customer_id is {type(customer_id).__name__}; give a string or null")
-        basket = [] if basket is None else basket
-        if not isinstance(basket, list | tuple | np.ndarray) or not all(isinstance(i, str) for i in basket):
-            raise InputError('basket is no list of item ids; give strings, e.g. ["1082185"]')
-        if len(basket) > MAX_BASKET:
-            raise InputError(f"basket holds {len(basket)} items; at most {MAX_BASKET} are read")
-        customer = -1 if customer_id is None else int(self.customers.positions([customer_id])[0])
-        return _Request(row, customer, self.items.positions(list(basket)), parse_options(options))
 
     def queries(self, customers: Ints, cart_items: Sequence[Ints]) -> Histories:
         """Histories of the customers' rows (-1 = nobody) with carts of item positions (-1 = unknown)."""
@@ -140,9 +125,11 @@ class Recommender:
             customers=customers,
         )
 
-    def _answer(self, requests: list[_Request]) -> list[Answer]:
+    def _answer(self, requests: list[Request]) -> list[Answer]:
         queries = self.queries(np.array([r.customer for r in requests]), [r.cart for r in requests])
-        barred = self._barred(requests, queries)
+        if any(len(r.placed) for r in requests):
+            queries = with_placed(queries, [r.placed for r in requests])
+        barred = self._barred(requests)
         k = max(r.options.k for r in requests)
         sources = history_scores(self.models, queries) | cart_scores(self.models, queries)
         ranked = rank(self.models, self.hybrid, queries, self.per_source, barred, sources)
@@ -167,14 +154,14 @@ class Recommender:
             reasons = {
                 (int(at), int(item)): POPULAR for at in np.flatnonzero(silent) for item in lists[at] if often[item]
             }
-        fallbacks = np.where(silent, "popular", np.where(queries.has_history, "personal", "cart"))
+        fallbacks = _fallbacks(requests, silent)
         said = [[reasons.get((at, int(i))) for i in row] for at, row in enumerate(lists)]
-        rows = zip(requests, lists, scores, chances, fallbacks.tolist(), said, strict=True)
+        rows = zip(requests, lists, scores, chances, fallbacks, said, strict=True)
         return [self._row(*row) for row in rows]
 
     def _row(
         self,
-        request: _Request,
+        request: Request,
         row: Ints,
         scores: np.ndarray,
         chances: np.ndarray,
@@ -202,19 +189,43 @@ class Recommender:
         said = self.explainer.reasons(self.hybrid, ranked, rows, queries)
         return {(int(found.query[r]), int(found.item[r])): reason for r, reason in zip(rows, said, strict=True)}
 
-    def _barred(self, requests: list[_Request], queries: Histories) -> np.ndarray | None:
-        """bool (n, n_items) of what the requests' options forbid; None where they forbid nothing."""
-        if all(r.options.only is None and not r.options.exclude and r.options.owned == "allow" for r in requests):
+    def _barred(self, requests: list[Request]) -> np.ndarray | None:
+        """bool (n, n_items) of what the requests forbid; None where they forbid nothing."""
+        if not any(_forbids(request) for request in requests):
             return None
-        barred = np.zeros(queries.cart.shape, bool)
-        for at, request in enumerate(requests):
+        barred = np.zeros((len(requests), len(self.items)), bool)
+        for row, request in zip(barred, requests, strict=True):
             if request.options.only is not None:
-                barred[at] = True
-                barred[at, _known(self.items, request.options.only)] = False
-            barred[at, _known(self.items, request.options.exclude)] = True
-            if request.options.owned == "exclude":
-                barred[at, queries.items[queries.indptr[at] : queries.indptr[at + 1]]] = True
+                row[:] = True
+                row[_known(self.items, request.options.only)] = False
+            if request.inside is not None:
+                row |= ~self.categories.members(request.inside)
+            if request.outside:
+                row |= self.categories.members(request.outside)
+            row[_known(self.items, request.options.exclude)] = True
+            row[request.hidden] = True
+            if request.options.owned == "exclude" and request.owner >= 0:
+                row[self.histories.items[slice(*self.histories.indptr[request.owner : request.owner + 2])]] = True
         return barred
+
+
+def _forbids(request: Request) -> bool:
+    asked = request.options
+    return bool(
+        asked.only is not None
+        or asked.exclude
+        or asked.owned == "exclude"
+        or request.inside is not None
+        or request.outside
+        or len(request.hidden)
+    )
+
+
+def _fallbacks(requests: list[Request], silent: np.ndarray) -> list[str]:
+    """What each list rests on; `silent` bool (n,) = nothing is known of customer and cart."""
+    popular = ("popular" if r.inside is None else "popular_in_category" for r in requests)
+    known = ("personal" if r.customer >= 0 else "cart" for r in requests)
+    return [low if quiet else high for low, high, quiet in zip(popular, known, silent.tolist(), strict=True)]
 
 
 def _by_item(ranked: Ranked, shape: tuple[int, int]) -> np.ndarray:

@@ -1,0 +1,57 @@
+"""`mlflow models serve` of the champion: which model, on which port, in which environment."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from recsys.errors import InputError
+from recsys.registry.options import RegistryOptions
+
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",  # the model holds none
+    "OPENBLAS_NUM_THREADS": "1",  # threads of BLAS would wait for each other under load
+}
+
+
+def champion_uri(options: RegistryOptions) -> str:
+    """URI of the registered model's champion; raises InputError where there is none. Makes no store."""
+    from recsys.registry import promotion, tracking  # MLflow takes seconds to import; a named model needs none here
+
+    remedy = "run make train first (with the same CONFIG), or name a model by --model"
+    if options.tracking_uri.startswith("sqlite:///"):
+        file = Path(options.tracking_uri.removeprefix("sqlite:///"))
+        if not file.exists():
+            raise InputError(f"no model {options.model_name!r} is registered: there is no store {file}; {remedy}")
+    if promotion.champion(tracking.connect(options), options.model_name) is None:
+        raise InputError(
+            f"the registered model {options.model_name!r} in {options.tracking_uri} has no version with the alias "
+            f"{promotion.CHAMPION}; {remedy}"
+        )
+    return f"models:/{options.model_name}@{promotion.CHAMPION}"
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise InputError where another process listens there, or the address is none of this machine's."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"cannot serve on {host}:{port}: {error.strerror}; choose another port, e.g. make serve PORT=5002"
+            ) from None
+
+
+def serve_command(uri: str, host: str, port: int) -> list[str]:
+    """One worker: with more, requests over kept connections waited 44 ms longer each where it was measured."""
+    words = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", uri, "--env-manager", "local"]
+    return [*words, "--host", host, "--port", str(port), "--workers", "1"]
+
+
+def serve_environment(options: RegistryOptions) -> dict[str, str]:
+    """This process's, with the store and the settings of serving; MLflow starts `uvicorn` by its name."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, **ENVIRONMENT, "PATH": path, "MLFLOW_TRACKING_URI": options.tracking_uri}
