@@ -120,7 +120,8 @@ def small_options(shop_files) -> Callable[..., dict[str, Any]]:
         out = copy.deepcopy(SMALL) | {
             "data": {"orders": {"path": f"{shop_files}/orders.parquet"},
                      "catalog": {"path": f"{shop_files}/catalog.parquet"}},
-            "registry": {"tracking_uri": f"sqlite:///{home}/mlflow.db", "artifacts": f"{home}/artifacts"},
+            "registry": {"tracking_uri": f"sqlite:///{home}/mlflow.db", "artifacts": f"{home}/artifacts",
+                         "gate": {"requests": 10, "fresh_process": False}},
             "run": {"store": f"{home}/store", "reports": f"{home}/reports"},
         }  # fmt: skip
         for name, value in (changes or {}).items():
@@ -143,7 +144,7 @@ def small_config(small_options) -> Callable[..., Config]:
 @pytest.fixture(scope="session")
 def trained(small_config, tmp_path_factory) -> Trained:
     """The small shop trained and registered."""
-    config = small_config(tmp_path_factory.mktemp("trained"))
+    config = small_config(tmp_path_factory.mktemp("trained"), {"registry.gate.fresh_process": True})
     return Trained(config, *training.train(config, NOW))
 
 
