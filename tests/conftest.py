@@ -121,7 +121,7 @@ def small_options(shop_files) -> Callable[..., dict[str, Any]]:
             "data": {"orders": {"path": f"{shop_files}/orders.parquet"},
                      "catalog": {"path": f"{shop_files}/catalog.parquet"}},
             "registry": {"tracking_uri": f"sqlite:///{home}/mlflow.db", "artifacts": f"{home}/artifacts",
-                         "gate": {"requests": 10, "fresh_process": False}},
+                         "gate": {"requests": 10, "fresh_process": False, "max_p50_ms": 1e5, "max_p99_ms": 1e5}},
             "run": {"store": f"{home}/store", "reports": f"{home}/reports"},
         }  # fmt: skip
         for name, value in (changes or {}).items():

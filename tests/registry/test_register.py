@@ -315,7 +315,7 @@ def test_a_store_that_is_none_is_refused(tmp_path):
 def test_another_shop_is_no_champion_to_replace(handed_over, small_config, tmp_path):
     options = small_config(tmp_path).registry
     register(replace(handed_over, key="mine"), options, lambda _: BETTER)
-    with pytest.raises(InputError, match=r"serves .* this training is of 'another shop'.*registry\.model_name"):
+    with pytest.raises(InputError, match=r"is of .* this training is of 'another shop'.*registry\.model_name"):
         register(replace(handed_over, key="theirs", name="another shop"), options, lambda _: BETTER)
 
 

@@ -15,6 +15,7 @@ A champion's weights have seen today's test window, so weights cannot be compare
 are refit before today's cut, with today's code, and judged on the same queries.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -65,7 +66,7 @@ class Decision:
 
     def as_dict(self) -> dict[str, Any]:
         """decision.json; the comparison's guardrails stand among the others."""
-        out = asdict(self)
+        out: dict[str, Any] = _finite(asdict(self))
         if out["comparison"]:
             del out["comparison"]["guardrails"]
         return out | {"passed": sum(g.passed for g in self.guardrails), "failed": failed(self.guardrails)}
@@ -135,6 +136,15 @@ def by_comparison(found: Comparison, standing: Standing, options: GateOptions) -
     if found.high < 1:
         return Decision(False, f"worse than the champion's recipe beyond doubt ({size})")
     return Decision(False, f"may be worse than the champion's recipe by more than {options.margin:.1%} ({size})")
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinities become null, which JSON knows."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _table(guardrails: list[Guardrail]) -> list[str]:

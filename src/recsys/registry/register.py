@@ -66,11 +66,12 @@ def attach_report(options: RegistryOptions, run_id: str, report: Any) -> None:
 
 def _refuse_other_shop(client: MlflowClient, name: str, title: str) -> None:
     """Another shop's model is no champion to compare with, nor one to replace."""
-    standing = champion(client, name)
+    versions = client.search_model_versions(f"name = '{name}'", max_results=1)
+    standing = champion(client, name) or next(iter(versions), None)
     held = standing.tags.get("title", title) if standing else title
     if held != title:
         raise InputError(
-            f"registered model {name!r} serves {held!r}, this training is of {title!r}; "
+            f"registered model {name!r} is of {held!r}, this training is of {title!r}; "
             f"give the shop a model of its own, e.g. --set registry.model_name={name}-2, or the same title"
         )
 
