@@ -98,9 +98,9 @@ def test_a_version_that_was_deleted_is_no_way_back(client, shelf):
     assert roll_back(options, who="eva", now=NOW) == (3, 1)
 
 
-def test_a_way_back_that_does_not_load_is_refused(client, shelf):
+def test_a_way_back_that_does_not_load_is_refused(client, shelf, tmp_path):
     options = shelf("broken", "r")
-    client.create_model_version("broken", "models:/m-00000000000000000000000000000000")
+    client.create_model_version("broken", f"{tmp_path}/deleted")
     promoted(options, 2, 1)
     with pytest.raises(InputError, match="version 2, the champion before, does not load"):
         roll_back(options, who="eva", now=NOW)

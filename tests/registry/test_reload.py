@@ -124,10 +124,11 @@ set_model(Model())
 """
 
 
-def test_a_model_that_needs_more_than_the_serving_set_does_not_load(golden, small_config, tmp_path):
+@pytest.mark.filterwarnings("ignore:.*Add type hints to the `predict` method")
+def test_a_model_that_needs_more_than_the_serving_set_does_not_load(golden, trained, tmp_path):
     """It imports a library of training when it is loaded; here that is installed, where it serves it is not."""
     (tmp_path / "script.py").write_text(SCRIPT)
-    tracking.connect(small_config(tmp_path).registry)
+    tracking.connect(trained.config.registry)
     mlflow.pyfunc.save_model(str(tmp_path / "model"), python_model=str(tmp_path / "script.py"), pip_requirements=[])
     said, seconds = in_a_fresh_process(tmp_path / "model", golden, GateOptions())
     assert len(said) == 1
@@ -139,8 +140,8 @@ def test_a_model_that_needs_more_than_the_serving_set_does_not_load(golden, smal
     assert [name for name, g in rails.items() if not g.passed] == ["size of the model, MB", "reload in a fresh process"]
 
 
-def test_a_model_that_is_not_there_fails_the_guardrails(golden, small_config, tmp_path):
-    tracking.connect(small_config(tmp_path).registry)
+def test_a_model_that_is_not_there_fails_the_guardrails(golden, trained, tmp_path):
+    tracking.connect(trained.config.registry)
     found = reloading.reload(f"{tmp_path}/none", golden, GateOptions())
     lost = {g.name: g.text for g in found.guardrails(GateOptions()) if not g.passed}
     assert "does not load: " in lost["golden requests after the reload"]
