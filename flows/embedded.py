@@ -14,7 +14,7 @@ from recsys.errors import InputError
 from recsys.pipeline import read_json
 from recsys.processes import started
 from recsys.progress import progress_bar
-from recsys.registry.terminal import closing_table, console
+from recsys.registry.terminal import closing_table, console, model_line
 
 MARK = "RECSYS_EMBEDDED"  # environment variable that the embedded server inherits: directory|owner|owner's start
 
@@ -52,8 +52,7 @@ def run_embedded(flow: Callable[..., dict[str, Any]], about: str) -> None:
     logging.getLogger("prefect").setLevel(logging.WARNING)  # the closing table has the last word
     metrics = read_json(Path(done["report"]) / "metrics.json")
     report = Path(done["report"]).parent / "latest" / "report.html"
-    model = f"{done['uri']} (version {done['version']}: {done['reason']})"
-    console().print(closing_table(metrics, report=report, model=model))
+    console().print(closing_table(metrics, report=report, model=model_line(done)))
 
 
 def quiet_errors() -> None:

@@ -72,9 +72,9 @@ def package_model(options: Options, matrices: str, deployed: str, ranker: str, e
 
 
 @task(**RETRIED)
-def register(options: Options, stages: dict[str, Any]) -> dict[str, Any]:
+def register(options: Options, stages: dict[str, Any], now: str) -> dict[str, Any]:
     with step("register"):
-        return finish.register_model(read_config(options), _finished(stages))
+        return finish.register_model(read_config(options), _finished(stages), datetime.fromisoformat(now))
 
 
 @task(**RETRIED)
@@ -103,7 +103,7 @@ def train(config: str = "configs/complete_journey.yaml", settings: list[str] | N
     model = package_model(options, matrices, deployed, ranker, evaluation)
     stages = {"ingested": orders, "matrices": matrices, "learned": learned, "blended": ranker, "judged": judged,
               "deployed": deployed, "evaluated": evaluation, "packaged": model}  # fmt: skip
-    registered = register(options, stages)
+    registered = register(options, stages, now)
     page = report(options, stages, registered, now)
     tell(evaluation, page, registered)
     return {"report": page, **registered}

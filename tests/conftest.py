@@ -180,7 +180,8 @@ def small_options(shop_files) -> Callable[..., dict[str, Any]]:
         out = copy.deepcopy(SMALL) | {
             "data": {"orders": {"path": f"{shop_files}/orders.parquet"},
                      "catalog": {"path": f"{shop_files}/catalog.parquet"}},
-            "registry": {"tracking_uri": f"sqlite:///{home}/mlflow.db", "artifacts": f"{home}/artifacts"},
+            "registry": {"tracking_uri": f"sqlite:///{home}/mlflow.db", "artifacts": f"{home}/artifacts",
+                         "gate": {"requests": 10, "fresh_process": False, "max_p50_ms": 1e5, "max_p99_ms": 1e5}},
             "run": {"store": f"{home}/store", "reports": f"{home}/reports"},
         }  # fmt: skip
         for name, value in (changes or {}).items():
@@ -209,7 +210,7 @@ def stages(small_config, made_once) -> Path:
 @pytest.fixture(scope="session")
 def trained(small_config, stages, mlflow_store, tmp_path_factory) -> Trained:
     """The small shop trained and registered."""
-    config = small_config(mlflow_store(tmp_path_factory.mktemp("trained")))
+    config = small_config(mlflow_store(tmp_path_factory.mktemp("trained")), {"registry.gate.fresh_process": True})
     shutil.copytree(stages, config.run.store)
     return Trained(config, *training.train(config, NOW))
 

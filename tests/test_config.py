@@ -87,7 +87,7 @@ def test_options_come_back_from_their_dict():
         ("ranker: {drop: [prise]}", r"ranker\.drop holds 'prise'; known are "),
         ("ranker: {objectives: []}", r"ranker\.objectives is empty"),
         ("ranker: {objectives: [regression]}", r"holds 'regression'; known are binary, lambdarank, rank_xendcg"),
-        ("registry: {min_primary: .inf}", r"registry\.min_primary = inf"),
+        ("registry: {gate: {min_primary: .inf}}", r"registry\.gate\.min_primary = inf"),
         ("interactions: {max_age_days: 0}", r"interactions\.max_age_days = 0"),
         ("split: {kind: windows}", r"split\.kind = 'windows': Input should be 'window' or 'last_basket'"),
         ("split: {cut: 20241201}", r"split\.cut = 20241201; give a date, e\.g\. 2024-12-01"),

@@ -14,6 +14,7 @@ from recsys.data.synthetic import SyntheticOptions, dirty, write_csv
 from recsys.evaluation.cold_start import QUERIES
 from recsys.finish import register_model
 from recsys.ranking.base_models import SINGLES
+from recsys.recipes import Judged, compare_recipe
 from recsys.registry import tracking
 from recsys.registry.findings import verdict
 from recsys.serving.recommender import Recommender
@@ -123,7 +124,7 @@ def test_a_second_run_builds_nothing_and_registers_nothing_new(trained):
     store = pipeline.store(trained.config)
     before = {p: p.read_bytes() for p in store.glob("*/*/stage.json")}
     finished = training.judge(trained.config, NOW + pipeline.timedelta(minutes=1))
-    registered = register_model(trained.config, finished)
+    registered = register_model(trained.config, finished, NOW)
     assert {p: p.read_bytes() for p in store.glob("*/*/stage.json")} == before
     assert {p.parent.parent.name for p in before} == {
         "ingest", "matrices", "learn", "blend", "fit", "evaluate", "package",
@@ -234,7 +235,7 @@ def test_a_single_model_is_registered_where_it_is_best(trained, small_config, tm
     }
     config = small_config(tmp_path, changes)
     finished = training.judge(config, NOW)
-    registered = register_model(config, finished)
+    registered = register_model(config, finished, NOW)
     found = metrics_of(finished)
     assert found["best"] == "popularity"
     assert set(found["baseline_best_single"].values()) == {"popularity"}
@@ -249,11 +250,19 @@ def test_a_single_model_is_registered_where_it_is_best(trained, small_config, tm
 
 
 def test_the_same_recipe_is_as_good_as_itself_and_a_poor_one_is_worse(judged, small_config, home):
-    config = small_config(home)
+    config, new = small_config(home), Judged(judged.matrices, judged.evaluated)
     same = pipeline.recipe(config)
-    assert pipeline.compare_recipe(config, judged.ingested, judged.evaluated, same) == (1.0, 1.0)
+    equal = compare_recipe(config, judged.ingested, new, same)
+    assert (equal.ratio, equal.low, equal.high, equal.left_out) == (1.0, 1.0, 1.0, 0)
+    assert equal.n == pl.read_parquet(judged.evaluated / "per_query.parquet").height
+    assert all(rail.passed for rail in equal.guardrails)
     poor = json.loads(json.dumps(same))
     poor["ranker"] |= {"trees": 1, "leaves": 2}
-    ratio, low = pipeline.compare_recipe(config, judged.ingested, judged.evaluated, poor)
-    assert ratio > 1
-    assert low <= ratio
+    found = compare_recipe(config, judged.ingested, new, poor)
+    assert found.low <= found.ratio <= found.high
+    assert found.ratio > 1
+    fewer = json.loads(json.dumps(poor))
+    fewer["interactions"]["min_item_orders"] = 60  # knows fewer items, so it is asked for less of many orders
+    found = compare_recipe(config, judged.ingested, new, fewer)
+    assert found.left_out > 0
+    assert found.n + found.left_out == equal.n

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from recsys import cli_models
 from recsys.errors import InputError
 
 
@@ -83,8 +84,7 @@ def train(config: str, settings: tuple[str, ...]) -> None:
     options = _load(config, settings)
     with progress_bar(options.split.train_moments + 9):
         report, registered = training.train(options, datetime.now(UTC))
-    model = f"{registered['uri']} (version {registered['version']}: {registered['reason']})"
-    _close(pipeline.read_json(report / "metrics.json"), report.parent / "latest" / "report.html", model)
+    _close(pipeline.read_json(report / "metrics.json"), report.parent / "latest" / "report.html", registered)
 
 
 @main.command()
@@ -116,9 +116,10 @@ def _report(config: str, settings: tuple[str, ...]) -> Path:
             return write_report(options, finished, now)
 
 
-def _close(metrics: Any, report: Path, model: str | None) -> None:
-    from recsys.registry.terminal import closing_table, console
+def _close(metrics: Any, report: Path, registered: dict[str, Any] | None) -> None:
+    from recsys.registry.terminal import closing_table, console, model_line
 
+    model = model_line(registered) if registered else None
     console().print(closing_table(metrics, report=report, model=model))
 
 
@@ -207,6 +208,8 @@ def doctor(config: str, settings: tuple[str, ...], mend: bool, as_json: bool) ->
 
     sys.exit(print_findings(config, settings, datetime.now(UTC), mend=mend, as_json=as_json))
 
+
+cli_models.add_to(main, with_config, _load)
 
 if __name__ == "__main__":
     main()

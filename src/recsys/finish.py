@@ -20,9 +20,11 @@ from recsys.data.databases import redact_all
 from recsys.errors import InputError
 from recsys.hashing import hash_id
 from recsys.leftovers import UNFINISHED_REPORT
-from recsys.pipeline import NOW, TEST, compare_recipe, read_json, recipe, write_json
+from recsys.pipeline import NOW, TEST, read_json, recipe, write_json
+from recsys.recipes import Judged, compare_recipe
 from recsys.registry.figures import save_figures
-from recsys.registry.register import Training, attach_report, git_commit, quiet, register
+from recsys.registry.log_training import Training, git_commit
+from recsys.registry.register import attach_report, quiet, register
 from recsys.registry.report import build_report
 from recsys.stages import abandoned, seconds
 
@@ -158,17 +160,21 @@ def _data_digest(finished: Finished) -> str:
     return str(read_json(finished.ingested / "stage.json")["depends"]["source"])
 
 
-def register_model(config: Config, finished: Finished) -> dict[str, Any]:
-    """Log the training to MLflow and register the deployed fit; returns name, version, alias, uri, reason."""
+def register_model(config: Config, finished: Finished, now: datetime) -> dict[str, Any]:
+    """Log the training to MLflow and register the deployed fit; returns name, version, alias, uri, reason, decision."""
     with quiet():
         return register(
-            handed_over(config, finished),
+            handed_over(config, finished, now),
             config.registry,
-            lambda old: compare_recipe(config, finished.ingested, finished.evaluated, old),
+            lambda old: compare_recipe(config, finished.ingested, _judged(finished), old),
         )
 
 
-def handed_over(config: Config, finished: Finished) -> Training:
+def _judged(finished: Finished) -> Judged:
+    return Judged(finished.matrices, finished.evaluated)
+
+
+def handed_over(config: Config, finished: Finished, now: datetime) -> Training:
     """What the registry needs of a finished training."""
     return Training(
         name=config.title,
@@ -176,15 +182,18 @@ def handed_over(config: Config, finished: Finished) -> Training:
         orders=finished.ingested / "checked" / "orders.parquet",
         key=finished.packaged.name,
         data_digest=_data_digest(finished),
-        config=redact_all(
-            {n: options for n, options in as_dict(config).items() if n != "tune"}
-        ),  # no part of a training
+        data_until=str(read_json(finished.ingested / "ingest.json")["last"]),
+        config=redact_all(_of_training(config)),
         recipe=recipe(config),
-        metrics=read_json(finished.evaluated / "metrics.json"),
-        coverage=read_json(finished.evaluated / "coverage.json"),
-        known_items=len(read_json(finished.matrices / TEST / "data" / "items.json")),
+        figures=_judged(finished).figures(),
         example=_example(finished.matrices, key_of(config)),
+        at=now,
     )
+
+
+def _of_training(config: Config) -> dict[str, Any]:
+    """The sections that a training reads."""
+    return {name: options for name, options in as_dict(config).items() if name != "tune"}
 
 
 def _example(matrices: Path, key: bytes | None) -> tuple[str, list[str]]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from recsys.config import Config, as_dict, read_config
+from recsys.config import Config, as_dict
 from recsys.customer_privacy import hash_rejected, key_mark, key_of
 from recsys.data.checked_store import ingest_facts, read_checked, write_checked
 from recsys.data.databases import redact_all
@@ -47,7 +47,6 @@ from recsys.evaluation.segments import segment_records
 from recsys.ranking.base_models import BaseModels, params
 from recsys.ranking.features import GROUPS
 from recsys.ranking.hybrid import Hybrid, TrainingRows
-from recsys.registry.promotion import ratio_of
 from recsys.serving.recommender import Recommender
 from recsys.stages import stage
 from recsys.training_set import moment_rows
@@ -311,26 +310,6 @@ def recipe(config: Config) -> dict[str, Any]:
     models = {name: params(getattr(config.models, name)) for name in asdict(config.models)}
     ranker = {k: v for k, v in as_dict(config.ranker).items() if k != "threads"}
     return {"interactions": as_dict(config.interactions), "models": models, "ranker": ranker}
-
-
-def compare_recipe(config: Config, ingested: Path, evaluated: Path, old: dict[str, Any]) -> tuple[float, float]:
-    """Refit another recipe before the same cut and judge it on the same orders: ratio new / old, and its lower end."""
-    other = read_config(as_dict(config) | old, "the champion's recipe")
-    matrices = build_matrices(other, ingested)
-    learned = [learn_moment(other, matrices, name) for name in training_moments(matrices)]
-    judged = evaluate(other, matrices, fit_models(other, matrices, TEST), blend(other, learned))
-    both = _primary_per_query(config, evaluated).join(_primary_per_query(config, judged), on="order_id", suffix="_old")
-    o = config.evaluation
-    return ratio_of(both["value"].to_numpy(), both["value_old"].to_numpy(), o.resamples, o.seed)
-
-
-def _primary_per_query(config: Config, evaluated: Path) -> pl.DataFrame:
-    """order_id, value: the primary metric of the best contender, per query."""
-    o = config.evaluation
-    best = read_json(evaluated / "metrics.json")["best"]
-    tasks = TASKS if o.primary_task == "both" else (o.primary_task,)
-    names = [f"{best}|{task}|{o.primary_segment}|{o.primary_metric}|{o.primary_k}" for task in tasks]
-    return pl.read_parquet(evaluated / "per_query.parquet").select("order_id", value=pl.mean_horizontal(names))
 
 
 def store(config: Config) -> Path:

@@ -39,7 +39,7 @@ def train(config: Config, now: datetime) -> tuple[Path, dict[str, Any]]:
     """Judge, register and report; returns the report's directory and what was registered."""
     finished = judge(config, now)
     with step("register"):
-        registered = register_model(config, finished)
+        registered = register_model(config, finished, now)
     with step("report"):
         report = write_report(config, finished, now, registered)
     return report, registered

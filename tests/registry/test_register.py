@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,13 +15,19 @@ import yaml
 from recsys import finish, training
 from recsys.config import as_dict
 from recsys.errors import InputError
-from recsys.registry import promotion, tracking
+from recsys.registry import champions, tracking
+from recsys.registry.log_training import git_commit
 from recsys.registry.options import RegistryOptions
-from recsys.registry.register import SETTLED, git_commit, register
+from recsys.registry.orphans import PREFIX, owner_tags
+from recsys.registry.promotion import Comparison
+from recsys.registry.register import SETTLED, register
 from recsys.registry.served import REQUIREMENTS
 from recsys.registry.tracking import flatten
 
 pytestmark = pytest.mark.long
+
+NOW = datetime(2024, 9, 1, tzinfo=UTC)
+WORSE, BETTER = Comparison(0.9, 0.8, 0.95, 100), Comparison(1.1, 1.05, 1.2, 100)
 NOT_THERE = ("recsys", "polars", "implicit", "prefect", "sklearn", "dataframely", "sparse_dot_topn", "flows")
 
 
@@ -45,8 +52,18 @@ def downloaded(trained, client, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def handed_over(trained):
     """The same training as the registry sees it, to be registered under other names."""
-    now = training.datetime.fromisoformat("2024-09-01T00:00:00+00:00")
-    return finish.handed_over(trained.config, training.judge(trained.config, now))
+    return finish.handed_over(trained.config, training.judge(trained.config, NOW), NOW)
+
+
+@pytest.fixture
+def options_of(trained):
+    """Options of a registered model of its own in the store of `trained`, without the process of its own."""
+
+    def make(name, **gate):
+        options = trained.config.registry
+        return replace(options, model_name=name, gate=replace(options.gate, fresh_process=False, **gate))
+
+    return make
 
 
 def test_the_champion_answers_where_nothing_of_this_repository_is(trained, tmp_path):
@@ -123,7 +140,7 @@ def test_the_parent_run_holds_params_metrics_data_and_tags(client, run, trained)
     (data,) = run.inputs.dataset_inputs
     assert data.dataset.digest == facts["data_digest"][:36]
     held = {a.path for a in client.list_artifacts(run.info.run_id)}
-    assert held >= {"report", "config.json", "recipe.json", "environment.txt", "decision.md"}
+    assert held >= {"report", "config.json", "recipe.json", "environment.txt", "decision.md", "decision.json"}
     pages = {a.path for a in client.list_artifacts(run.info.run_id, "report")}
     assert {"report/report.html", "report/metrics.json", "report/figures"} <= pages
     packages = mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/environment.txt")
@@ -145,60 +162,105 @@ def test_every_contender_has_a_child_run(client, run, trained):
         )
 
 
-def test_aliases_follow_the_recipe_rule(client, trained, handed_over):
+def test_the_gate_measured_the_logged_model(client, run, trained):
+    """Every kind of guardrail, on the run as JSON, as a page and as tags; the model was loaded in a fresh process."""
+    decision = mlflow.artifacts.load_dict(f"runs:/{run.info.run_id}/decision.json")
+    assert decision == trained.registered["decision"]
+    rails = {g["name"]: g for g in decision["guardrails"]}
+    assert {"primary metric", "coverage at 10", "size of the model, MB", "one request, median ms",
+            "one request, 99th percentile ms", "golden requests after the reload", "reload in a fresh process",
+            "next basket: hybrid / popularity", "cart, items new to the customer / best single model",
+            "next basket, customers as if they were new / best single model"} <= set(rails)  # fmt: skip
+    assert all(g["passed"] for g in rails.values())
+    assert 0 < rails["one request, median ms"]["value"] <= rails["one request, 99th percentile ms"]["value"]
+    assert 0.1 < rails["size of the model, MB"]["value"] < 20
+    page = mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/decision.md")
+    assert page.startswith("# Promoted: the first version that passed the guardrails")
+    version = client.get_model_version("recsys", "1")
+    for tags in (run.data.tags, version.tags):
+        assert (tags["decision"], tags["outcome"]) == (decision["reason"], "champion")
+    assert version.tags["data_until"].startswith("2024-07")
+    assert version.tags["trained_at"] == NOW.isoformat()
+    report = (trained.report / "report.html").read_text(encoding="utf-8")
+    assert "the first version that passed the guardrails" in report
+    assert "reload in a fresh process" in report
+
+
+def test_aliases_follow_the_recipe_rule(client, handed_over, options_of):
     """Five trainings one after the other, in a registered model of their own."""
-    options = replace(trained.config.registry, model_name="rule")
     asked = []
 
-    def step(key, recipe, compared=None, **changes):
+    def step(key, recipe, compared=None, **gate):
         def compare(old):
             asked.append(old)
             return compared
 
         new = replace(handed_over, key=key, recipe=recipe)
-        done = register(new, replace(options, **changes), compare)
+        done = register(new, options_of("rule", **gate), compare)
         assert done["uri"] == f"models:/rule@{done['alias']}"
-        return done["alias"], promotion.champion(client, "rule").version
+        return done["alias"], champions.serving(client, "rule")
 
     assert step("a", {"r": 1}) == ("champion", 1)
     assert step("b", {"r": 1}) == ("champion", 2)
     assert asked == [], "the same recipe is not compared"
-    assert step("c", {"r": 2}, (0.9, 0.8)) == ("challenger", 2)
-    assert step("d", {"r": 3}, (1.1, 1.05)) == ("champion", 4)
+    assert step("c", {"r": 2}, WORSE) == ("challenger", 2)
+    assert step("d", {"r": 3}, BETTER) == ("champion", 4)
     assert asked == [{"r": 1}, {"r": 1}], "the champion's recipe is what is compared with"
     assert step("e", {"r": 3}, min_primary=0.99) == ("challenger", 4)
     assert client.get_model_version_by_alias("rule", "challenger").version == 5
+    assert champions.history(client, "rule") == [1, 2, 4]
 
-    again = register(replace(handed_over, key="b", recipe={"r": 1}), options, lambda _: (9.0, 9.0))
+    again = register(replace(handed_over, key="b", recipe={"r": 1}), options_of("rule"), lambda _: BETTER)
     assert (again["version"], again["alias"], again["uri"]) == (2, "", "models:/rule/2"), "it is champion no more"
-    assert promotion.champion(client, "rule").version == 4
+    assert champions.serving(client, "rule") == 4
 
 
-def test_a_registration_that_was_killed_is_finished_by_the_next_run(client, trained, handed_over):
-    options = replace(trained.config.registry, model_name="killed")
-    mine = replace(handed_over, key="k")
+def test_a_champion_that_changed_meanwhile_is_decided_against_anew(client, handed_over, options_of):
+    """While the third training compares, somebody makes version 1 the champion again."""
+    options, asked = options_of("moved"), []
+    for key, recipe in (("a", {"r": 1}), ("b", {"r": 2})):
+        register(replace(handed_over, key=key, recipe=recipe), options, lambda _: BETTER)
+    assert champions.serving(client, "moved") == 2
 
-    def untag(*names):
-        for name in names:
-            client.delete_model_version_tag("killed", "1", name)
-        client.delete_registered_model_alias("killed", "champion")
-        assert promotion.champion(client, "killed") is None
+    def compare(old):
+        asked.append(old)
+        if len(asked) == 1:
+            champions.promote(client, "moved", 1)
+            return BETTER
+        return WORSE
+
+    done = register(replace(handed_over, key="c", recipe={"r": 3}), options, compare)
+    assert asked == [{"r": 2}, {"r": 1}]
+    assert (done["alias"], done["decision"]["against"]) == ("challenger", 1)
+    assert champions.serving(client, "moved") == 1, "what was better than version 2 did not replace version 1"
+
+
+def test_a_registration_that_was_killed_is_finished_by_the_next_run(client, handed_over, options_of):
+    options, mine = options_of("killed"), replace(handed_over, key="k")
 
     def again():
-        return register(mine, options, lambda _: (0.0, 0.0))
+        return register(mine, options, lambda _: WORSE)
+
+    def timeless(done):  # the same but for what was measured anew
+        return {k: v for k, v in done.items() if k != "decision"}
 
     first = again()
-    untag("decision", "alias", SETTLED)  # before it was decided
-    assert again() == first
-    untag(SETTLED)  # decided, the alias not moved
-    assert again() == first
-    assert promotion.champion(client, "killed").version == first["version"]
+    client.delete_registered_model_alias("killed", "champion")
+    for name in ("decision", "outcome", SETTLED):  # before it was decided
+        client.delete_model_version_tag("killed", "1", name)
+    assert timeless(again()) == timeless(first)
+    client.delete_registered_model_alias("killed", "champion")
+    client.delete_model_version_tag("killed", "1", SETTLED)  # decided, the alias not moved
+    assert timeless(again()) == timeless(first)
+    client.delete_model_version_tag("killed", "1", SETTLED)  # the alias moved
+    assert again()["alias"] == "champion"
+    assert champions.history(client, "killed") == [1]
     assert len(client.search_model_versions("name = 'killed'")) == 1
 
 
-def test_a_champion_whose_recipe_cannot_be_refit_stops_no_training(client, trained, handed_over):
-    options = replace(trained.config.registry, model_name="other")
-    first = register(replace(handed_over, key="x", recipe={"r": 1}), options, lambda _: (1.0, 1.0))
+def test_a_champion_whose_recipe_cannot_be_refit_stops_no_training(client, handed_over, options_of):
+    options = options_of("other")
+    first = register(replace(handed_over, key="x", recipe={"r": 1}), options, lambda _: BETTER)
 
     def refuse(old):
         raise InputError(f"unknown key in {old}")
@@ -206,7 +268,21 @@ def test_a_champion_whose_recipe_cannot_be_refit_stops_no_training(client, train
     done = register(replace(handed_over, key="y", recipe={"r": 2}), options, refuse)
     assert done["alias"] == "challenger"
     assert "cannot be refit: unknown key in {'r': 1}; compare by hand" in done["reason"]
-    assert promotion.champion(client, "other").version == first["version"]
+    assert champions.serving(client, "other") == first["version"]
+
+
+def test_what_a_killed_training_left_is_marked_and_nothing_else(client, run, handed_over, options_of):
+    experiment = run.info.experiment_id
+    dead = owner_tags() | {f"{PREFIX}started": "1"}  # the number is alive, but not that process
+    parent = client.create_run(experiment, tags=dead).info.run_id
+    child = client.create_run(experiment, tags=dead | {"mlflow.parentRunId": parent}).info.run_id
+    other = client.create_run(experiment, tags={"study": "of somebody"}).info.run_id
+    model = client.create_logged_model(experiment, name="half", source_run_id=parent).model_id
+    register(replace(handed_over, key="z"), options_of("after"), lambda _: BETTER)
+    assert [client.get_run(r).info.status for r in (parent, child, other)] == ["FAILED", "FAILED", "RUNNING"]
+    assert client.get_logged_model(model).status == "FAILED"
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
+    client.set_terminated(other)
 
 
 def test_two_processes_may_make_a_fresh_store_at_once(tmp_path):
@@ -214,6 +290,7 @@ def test_two_processes_may_make_a_fresh_store_at_once(tmp_path):
     code = """
 import sys, mlflow
 from recsys.registry.options import RegistryOptions
+from recsys.registry.orphans import PREFIX, owner_tags
 from recsys.registry.tracking import connect, training_run
 
 def log(home):
@@ -247,9 +324,9 @@ def test_a_store_that_is_none_is_refused(tmp_path):
 
 def test_another_shop_is_no_champion_to_replace(handed_over, small_config, mlflow_store, tmp_path):
     options = small_config(mlflow_store(tmp_path)).registry
-    register(replace(handed_over, key="mine"), options, lambda _: (1.0, 1.0))
-    with pytest.raises(InputError, match=r"serves .* this training is of 'another shop'.*registry\.model_name"):
-        register(replace(handed_over, key="theirs", name="another shop"), options, lambda _: (1.0, 1.0))
+    register(replace(handed_over, key="mine"), options, lambda _: BETTER)
+    with pytest.raises(InputError, match=r"is of .* this training is of 'another shop'.*registry\.model_name"):
+        register(replace(handed_over, key="theirs", name="another shop"), options, lambda _: BETTER)
 
 
 def test_the_report_names_the_version_that_it_led_to(trained):

@@ -35,13 +35,20 @@ def orphaned_runs(client: MlflowClient, experiment: str) -> list[Any]:
 
 
 def end_orphaned_runs(client: MlflowClient, experiment: str) -> list[str]:
-    """Mark them FAILED and say why in a tag; returns their ids."""
+    """Mark them FAILED, their unfinished models too, and say why in a tag; returns the runs' ids."""
     ended = []
     for run in orphaned_runs(client, experiment):
+        for model in _unfinished_models(client, run):
+            client.finalize_logged_model(model.model_id, "FAILED")
         client.set_tag(run.info.run_id, ENDED, f"its process {_owner(run)['pid']} died")
         client.set_terminated(run.info.run_id, "FAILED")
         ended.append(str(run.info.run_id))
     return ended
+
+
+def _unfinished_models(client: MlflowClient, run: Any) -> list[Any]:
+    found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    return [model for model in found if str(model.status) == "PENDING"]
 
 
 def _owner(run: Any) -> dict[str, str]:

@@ -102,6 +102,15 @@ def _places(report: Path, model: str | None) -> list[Text]:
     ]
 
 
+def model_line(registered: Row) -> str:
+    """URI, version and reason of what a training registered, and its guardrails on a line below."""
+    decision = registered["decision"]
+    passed, lost = decision["passed"], decision["failed"]
+    said = f"{registered['uri']} (version {registered['version']}: {registered['reason']})"
+    rails = f"guardrails passed: {passed} of {passed + len(lost)}; numbers: recsys models, decision.md of the run"
+    return f"{said}\n        {rails}"
+
+
 def intake_table(intake: Row) -> RenderableType:
     """What became of the order rows, and the sufficiency verdict."""
     rows = Table(title=f"{intake['read']:,} rows read", title_justify="left")

@@ -21,6 +21,7 @@ from recsys.registry.orphans import owner_tags
 
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # opens on the training runs, not on traces
 MAX_PARAM = 500  # characters of one MLflow parameter
+MAX_TAG = 4000  # and of one tag, with room to spare
 
 
 def connect(options: RegistryOptions) -> MlflowClient:
