@@ -16,7 +16,7 @@ PREFECT := env -u PREFECT_API_KEY -u PREFECT_PROFILE -u PREFECT_API_URL $(if $(P
 QUIET := MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false OMP_WAIT_POLICY=passive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune test test-postgres test-crash lint types check report ui ui-prefect notebooks benchmarks format clean
+.PHONY: help setup train tune score test test-postgres test-crash lint types check report ui ui-prefect notebooks benchmarks format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ train: $(VENV)/ready  ## train on CONFIG (default: Complete Journey), report, re
 
 tune: $(VENV)/ready  ## search hyperparameters of CONFIG on moments before the test; call again to go on
 	@$(QUIET) $(VENV)/bin/recsys tune --config $(CONFIG) $(SETTINGS)
+
+score: $(VENV)/ready  ## recommendations of all customers as files in scores/latest; SET="scoring.k=5 …" MODEL=URI
+	@$(PREFECT) $(QUIET) $(PY) -m flows.score --config $(CONFIG) $(SETTINGS) $(if $(MODEL),--model $(MODEL)) $(if $(CUSTOMERS),--customers $(CUSTOMERS))
 
 test: $(VENV)/ready  ## the tests, in under five minutes
 	@$(PREFECT) $(QUIET) $(PY) -m pytest -m "not postgres and not crash"
@@ -72,4 +75,4 @@ benchmarks: $(VENV)/ready  ## list the benchmarks; each is one command
 	@$(PY) -m benchmarks
 
 clean:  ## remove what runs left: stages, reports, stores (not .venv)
-	rm -rf .recsys .prefect reports mlflow.db* mlartifacts mlruns build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .recsys .prefect reports scores mlflow.db* mlartifacts mlruns build .pytest_cache .mypy_cache .ruff_cache .hypothesis
