@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from recsys.cli_score import add_score
+from recsys import cli_score
 from recsys.errors import InputError
 
 
@@ -178,7 +178,7 @@ def synth(directory: Path, size: str, customers: int | None, seed: int) -> None:
     click.echo(f"{len(files)} files of orders in {directory}")
 
 
-add_score(main, with_config)
+cli_score.add_to(main, with_config)
 
 if __name__ == "__main__":
     main()

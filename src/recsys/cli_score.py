@@ -9,7 +9,7 @@ import click
 from recsys.errors import InputError
 
 
-def add_score(main: click.Group, with_config: Callable[[Callable[..., None]], Callable[..., None]]) -> None:
+def add_to(main: click.Group, with_config: Callable[[Callable[..., None]], Callable[..., None]]) -> None:
     """Register the command; `with_config` adds --config, --set and --debug."""
     customers = click.option("--customers", default=None, help="File of customer ids; default: scoring.customers.")
     model = click.option("--model", default=None, help="MLflow model URI; default: the registered champion.")

@@ -25,8 +25,8 @@ from recsys.registry.loaded import FoundModel, copy_model, find_model, load_mode
 from recsys.scoring.asking import refuse_wrong_request, request_text
 from recsys.scoring.customers import file_digest, ids_digest, in_partitions, read_ids, who
 from recsys.scoring.options import ScoringOptions
-from recsys.scoring.partitions import read_plan, score_missing
-from recsys.scoring.publishing import Scored, publish, refuse_unwritable
+from recsys.scoring.partitions import partition_places, read_plan, score_missing
+from recsys.scoring.publishing import Scored, publish, published, refuse_unwritable
 from recsys.stages import stage, sweep
 
 WRITING = ("exports", "csv_separator", "csv_bom")  # options on which the exports alone depend
@@ -103,8 +103,16 @@ def _plan(
 
 
 def score_partitions(config: Config, planned: Path, now: datetime) -> tuple[list[Path], list[Path]]:
-    """Finished partitions of a plan, and those of them that this call scored."""
-    return score_missing(store(config), planned, now, config.scoring.workers)
+    """Directories of a plan's partitions, and those of them that this call scored; none where all is published."""
+    if published(Path(config.scoring.out), publishing_key(config.scoring, planned)):
+        return partition_places(store(config), planned), []
+    return score_missing(store(config), planned, now.replace(microsecond=0), config.scoring.workers)
+
+
+def publishing_key(options: ScoringOptions, planned: Path) -> str:
+    """What the content of a published folder depends on: the plan, and how the exports are written."""
+    text = json.dumps([planned.name, {name: as_dict(options)[name] for name in WRITING}], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def publish_scores(
@@ -114,12 +122,11 @@ def publish_scores(
     """The published folder: partitions, exports, manifest; `latest` points to it."""
     options = config.scoring
     facts = {**read_plan(planned)["facts"], "config": as_dict(options)}
-    written = {name: as_dict(options)[name] for name in WRITING}
-    text = json.dumps([planned.name, written], sort_keys=True)
-    key = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    key = publishing_key(options, planned)
     aside = pl.read_parquet(planned / "aside.parquet")
     scored = Scored(key, facts, aside, partitions, scored_now, started)
-    _refuse_all_errors(partitions)
+    if not published(Path(options.out), key):
+        _refuse_all_errors(partitions)
     return publish(Path(options.out), options, scored, clock)
 
 

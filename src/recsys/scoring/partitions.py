@@ -59,13 +59,18 @@ def _score(planned: Path, at: int, scored_at: datetime, model: Any, out: Path) -
     (out / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
+def partition_places(store: Path, planned: Path) -> list[Path]:
+    """Where the partitions of a plan lie, or will lie."""
+    return [stage_directory(store, STAGE, depends_on(planned, at)) for at in range(read_plan(planned)["partitions"])]
+
+
 def score_missing(store: Path, planned: Path, scored_at: datetime, workers: int) -> tuple[list[Path], list[Path]]:
     """Directories of all partitions, in order, and those of them that this call scored.
 
     A partition that was damaged on disk is scored again. One process scores where one partition is missing; else
     `workers` processes do, each with a model of its own.
     """
-    places = [stage_directory(store, STAGE, depends_on(planned, at)) for at in range(read_plan(planned)["partitions"])]
+    places = partition_places(store, planned)
     for place in places:
         if place.is_dir() and not intact(place):
             remove(place)
