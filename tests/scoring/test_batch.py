@@ -42,9 +42,9 @@ def predicted(champion, ids, options):
     names = dict(zip(recommender.items.ids, recommender.names, strict=True))
     return pl.DataFrame(
         [
-            (who, rank, item, names[item], score, chance, reason, code, answer["fallback"], answer["model_version"], WHEN)
+            (who, rank, item, names[item], *values, answer["fallback"], answer["model_version"], WHEN)
             for who, answer in zip(ids, answers.to_dict("records"), strict=True)
-            for rank, (item, score, chance, reason, code) in enumerate(
+            for rank, (item, *values) in enumerate(
                 zip(*(answer[name] for name in ("item_ids", "scores", "probabilities", "reasons", "reason_codes")),
                     strict=True), 1)
         ],
@@ -106,8 +106,7 @@ def test_a_second_run_does_nothing_again(scored, monkeypatch):
 
 
 def test_other_exports_score_nothing_and_other_options_do(scored, scoring_config, tmp_path):
-    config, folder = scored
-    store = Path(config.run.store)
+    store = Path(scored[0].run.store)
     finished = set((store / "score").iterdir())
 
     def again(**changes):

@@ -18,8 +18,8 @@ from recsys.scoring.options import ScoringOptions
 WHEN = datetime(2024, 9, 1, 3, tzinfo=UTC)
 NASTY = [
     "=HYPERLINK(\"http://x\")", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\ufeff=1", "\u200b+1",
-    "＝1",     "'=1", "''@x", "plain", "it's", "'quoted'", 'say "hi", twice', "two\nlines", "a\r\nb", "😀 käse", "../../x", "",
-    "0042", "1e5", "null", "a;b\tc", "\x00x",
+    "＝1", "'=1", "''@x", "plain", "it's", "'quoted'", 'say "hi", twice', "two\nlines", "a\r\nb", "😀 käse",
+    "../../x", "",     "0042", "1e5", "null", "a;b\tc", "\x00x",
 ]  # fmt: skip
 
 
