@@ -35,6 +35,8 @@ def score(config: str, settings: tuple[str, ...], customers: str | None, model: 
             folder = score(options, lambda: datetime.now(UTC), model)
     except WorkerError as error:
         raise InputError(str(error)) from error
+    except OSError as error:  # a full disk, a store that went away
+        raise InputError(f"scoring stopped: {error}; mend that and run again, what is finished is kept") from error
     console().print(summary_table(read_manifest(folder), folder))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from recsys.errors import InputError
 from recsys.registry.loaded import load_model
 from recsys.scoring.asking import ask
 from recsys.scoring.customers import ids_digest
@@ -78,7 +79,10 @@ def score_missing(store: Path, planned: Path, scored_at: datetime, workers: int)
     found = _alone if min(workers, len(missing)) <= 1 else partial(scored_by, workers)
     jobs = [{"store": str(store), "planned": str(planned), "at": at, "scored_at": scored_at.isoformat()}
             for at in missing]  # fmt: skip
-    return places, list(found(jobs))
+    done = list(found(jobs))
+    if done != [places[at] for at in missing]:  # named by another digest of the code
+        raise InputError("the program was changed while it scored; run again, with one version of it")
+    return places, done
 
 
 def _alone(jobs: list[dict[str, Any]]) -> Iterator[Path]:
