@@ -22,7 +22,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune test test-postgres test-crash lint types check report serve ui ui-prefect notebooks benchmarks format clean
+.PHONY: help setup train tune score test test-postgres test-crash lint types check report serve ui ui-prefect notebooks benchmarks format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ train: $(VENV)/ready  ## train on CONFIG (default: Complete Journey), report, re
 
 tune: $(VENV)/ready  ## search hyperparameters of CONFIG on moments before the test; call again to go on
 	@$(QUIET) $(VENV)/bin/recsys tune --config $(CONFIG) $(SETTINGS)
+
+score: $(VENV)/ready  ## recommendations of all customers as files in scores/latest; SET="scoring.k=5 …" MODEL=URI
+	@$(PREFECT) $(QUIET) $(PY) -m flows.score --config $(CONFIG) $(SETTINGS) $(if $(MODEL),--model $(MODEL)) $(if $(CUSTOMERS),--customers $(CUSTOMERS))
 
 test: $(VENV)/ready  ## the tests, in under five minutes
 	@$(PREFECT) $(QUIET) $(ONE_THREAD) $(PY) -m pytest $(PARALLEL) -m "not postgres and not crash" $(TESTS)
@@ -81,4 +84,4 @@ benchmarks: $(VENV)/ready  ## list the benchmarks; each is one command
 	@$(PY) -m benchmarks
 
 clean:  ## remove what runs left: stages, reports, stores (not .venv)
-	rm -rf .recsys .prefect reports mlflow.db* mlartifacts mlruns build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .recsys .prefect reports scores mlflow.db* mlartifacts mlruns build .pytest_cache .mypy_cache .ruff_cache .hypothesis

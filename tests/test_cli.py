@@ -92,7 +92,7 @@ print(done.output)
     done = python("-c", code, cwd=ROOT)
     first, *said = done.stdout.splitlines()
     assert first == "0", "nothing heavy"
-    for command in ("config", "ingest", "train", "evaluate", "report", "tune", "recommend", "synth"):
+    for command in ("config", "ingest", "train", "evaluate", "report", "tune", "recommend", "score", "synth"):
         assert any(line.split()[:1] == [command] for line in said), command
     assert run("--version").output.startswith("recsys")
 
@@ -101,7 +101,7 @@ def test_config_prints_every_option():
     assert run("config").output == base_yaml()
 
 
-@pytest.mark.parametrize("command", ["ingest", "train", "evaluate", "report", "tune", "recommend"])
+@pytest.mark.parametrize("command", ["ingest", "train", "evaluate", "report", "tune", "recommend", "score"])
 def test_every_command_refuses_a_config_that_is_none(command, tmp_path):
     assert "there is no config file" in the_error(run(command, "--config", tmp_path / "none.yaml"))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from recsys import cli_models
+from recsys import cli_models, cli_score
 from recsys.errors import InputError
 
 
@@ -210,6 +210,7 @@ def doctor(config: str, settings: tuple[str, ...], mend: bool, as_json: bool) ->
 
 
 cli_models.add_to(main, with_config, _load)
+cli_score.add_to(main, with_config)
 
 if __name__ == "__main__":
     main()

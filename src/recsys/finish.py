@@ -193,7 +193,7 @@ def handed_over(config: Config, finished: Finished, now: datetime) -> Training:
 
 def _of_training(config: Config) -> dict[str, Any]:
     """The sections that a training reads."""
-    return {name: options for name, options in as_dict(config).items() if name != "tune"}
+    return {name: options for name, options in as_dict(config).items() if name not in ("tune", "scoring")}
 
 
 def _example(matrices: Path, key: bytes | None) -> tuple[str, list[str]]:

@@ -18,7 +18,11 @@ ENVIRONMENT = {
 
 def champion_uri(options: RegistryOptions) -> str:
     """URI of the registered model's champion; raises InputError where there is none. Makes no store."""
-    from recsys.registry import champions, tracking  # MLflow takes seconds to import; a named model needs none here
+    from recsys.registry import (
+        champions,
+        promotion,
+        tracking,
+    )  # MLflow takes seconds to import; a named model needs none here
 
     remedy = "run make train first (with the same CONFIG), or name a model by --model"
     if options.tracking_uri.startswith("sqlite:///"):
@@ -28,9 +32,9 @@ def champion_uri(options: RegistryOptions) -> str:
     if champions.champion(tracking.connect(options), options.model_name) is None:
         raise InputError(
             f"the registered model {options.model_name!r} in {options.tracking_uri} has no version with the alias "
-            f"{champions.CHAMPION}; {remedy}"
+            f"{promotion.CHAMPION}; {remedy}"
         )
-    return f"models:/{options.model_name}@{champions.CHAMPION}"
+    return f"models:/{options.model_name}@{promotion.CHAMPION}"
 
 
 def check_port(host: str, port: int) -> None:
