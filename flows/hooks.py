@@ -1,5 +1,6 @@
 """What happens when a flow fails, crashes or is cancelled: a note, a line in the log, a message. It never raises."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def failure_of(flow: Any, flow_run: Any, state: Any, now: datetime) -> Failure:
         flow=flow.name,
         run=str(flow_run.name),
         run_id=str(flow_run.id),
-        state="Cancelled" if state.is_cancelling() else str(state.name),
+        state="cancelled" if state.is_cancelling() else re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(state.name)).lower(),
         at=now,
         stage=stage,
         error=described(error, message, secrets),

@@ -69,6 +69,9 @@ def read_plan(file: Path = FILE) -> list[Planned]:
 
 def _planned(entry: dict[str, Any], place: str) -> Planned:
     _refuse_unknown(entry, KEYS, place)
+    for key in ("name", "entrypoint"):
+        if not entry.get(key):
+            raise InputError(f"{place} has no {key}; give one, e.g. entrypoint: flows/train.py:train")
     return Planned(
         name=entry["name"],
         entrypoint=entry["entrypoint"],
@@ -76,9 +79,16 @@ def _planned(entry: dict[str, Any], place: str) -> Planned:
         tags=list(entry.get("tags", [])),
         parameters=dict(entry.get("parameters", {})),
         schedules=[_schedule(one, place) for one in entry.get("schedules", [])],
-        limit=ConcurrencyLimitConfig(**entry["concurrency_limit"]) if "concurrency_limit" in entry else None,
+        limit=_limit(entry.get("concurrency_limit"), place),
         paused=bool(entry.get("paused", False)),
     )
+
+
+def _limit(given: dict[str, Any] | None, place: str) -> ConcurrencyLimitConfig | None:
+    try:
+        return ConcurrencyLimitConfig(**given) if given else None
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{place}.concurrency_limit: {error}; give limit and collision_strategy") from None
 
 
 def _schedule(given: dict[str, Any], place: str) -> Schedule:

@@ -41,7 +41,7 @@ class Failure:
     flow: str
     run: str  # its name
     run_id: str
-    state: str  # Failed, TimedOut, Crashed, Cancelled …
+    state: str  # failed, timed out, crashed, cancelled …
     at: datetime
     stage: str = ""
     error: str = ""  # type and message, secrets replaced
@@ -61,7 +61,7 @@ class Failure:
     def headline(self) -> str:
         """The failure in one line, for logs and messages."""
         where = f" at stage {self.stage}" if self.stage else ""
-        return f"{self.flow} {self.state.lower()}{where} ({self.kind}): see {self.runbook}"
+        return f"{self.flow} {self.state}{where} ({self.kind}): see {self.runbook}"
 
 
 def kind_of(error: BaseException | None, state: str, message: str, stage: str = "") -> str:
@@ -164,7 +164,7 @@ def as_json(failure: Failure) -> dict[str, object]:
 def as_markdown(failure: Failure) -> str:
     """The page for people."""
     lines = [
-        f"# {failure.flow} {failure.state.lower()}: {failure.kind}",
+        f"# {failure.flow} {failure.state}: {failure.kind}",
         "",
         f"- when: {failure.at:%Y-%m-%d %H:%M:%S} UTC",
         f"- run: {failure.run} ({failure.run_id})",
