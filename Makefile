@@ -17,7 +17,7 @@ ON_SERVER := $(PREFECT) PREFECT_API_URL=$(or $(PREFECT_SERVER),http://127.0.0.1:
 QUIET := MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false OMP_WAIT_POLICY=passive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune test test-postgres test-crash test-deployments schedule deploy worker lost-runs lint types check report ui ui-prefect notebooks benchmarks format clean
+.PHONY: help setup train tune score test test-postgres test-crash test-deployments schedule deploy worker lost-runs lint types check report ui ui-prefect notebooks benchmarks format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ train: $(VENV)/ready  ## train on CONFIG (default: Complete Journey), report, re
 
 tune: $(VENV)/ready  ## search hyperparameters of CONFIG on moments before the test; call again to go on
 	@$(QUIET) $(VENV)/bin/recsys tune --config $(CONFIG) $(SETTINGS)
+
+score: $(VENV)/ready  ## recommendations of all customers as files in scores/latest; SET="scoring.k=5 …" MODEL=URI
+	@$(PREFECT) $(QUIET) $(PY) -m flows.score --config $(CONFIG) $(SETTINGS) $(if $(MODEL),--model $(MODEL)) $(if $(CUSTOMERS),--customers $(CUSTOMERS))
 
 test: $(VENV)/ready  ## the tests, in under five minutes
 	@$(PREFECT) $(QUIET) $(PY) -m pytest -m "not postgres and not crash and not deployment"
@@ -90,4 +93,4 @@ benchmarks: $(VENV)/ready  ## list the benchmarks; each is one command
 	@$(PY) -m benchmarks
 
 clean:  ## remove what runs left: stages, reports, stores (not .venv)
-	rm -rf .recsys .prefect reports mlflow.db* mlartifacts mlruns build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .recsys .prefect reports scores mlflow.db* mlartifacts mlruns build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -36,23 +36,29 @@ def run_embedded(flow: Callable[..., dict[str, Any]], about: str) -> None:
     arguments.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="settings")
     arguments.add_argument("--debug", action="store_true", help="show tracebacks")
     given = arguments.parse_args()
-    end_orphaned_servers()
-    os.environ[MARK] = f"{os.getcwd()}|{os.getpid()}|{started(os.getpid())}"
-    if not given.debug:
-        quiet_errors()
-    try:
-        load_config(given.config, given.settings)
-        with progress_bar():
-            done = flow(config=given.config, settings=given.settings)
-    except InputError as error:
-        if given.debug:
-            raise
-        sys.exit(f"error: {' '.join(str(error).split())}")
-    logging.getLogger("prefect").setLevel(logging.WARNING)  # the closing table has the last word
+    done = run_quietly(flow, given.debug, config=given.config, settings=given.settings)
     metrics = read_json(Path(done["report"]) / "metrics.json")
     report = Path(done["report"]).parent / "latest" / "report.html"
     model = f"{done['uri']} (version {done['version']}: {done['reason']})"
     console().print(closing_table(metrics, report=report, model=model))
+
+
+def run_quietly(flow: Callable[..., dict[str, Any]], debug: bool, **given: Any) -> dict[str, Any]:
+    """The flow's result, after a progress bar; an InputError is one line and exit code 1."""
+    end_orphaned_servers()
+    os.environ[MARK] = f"{os.getcwd()}|{os.getpid()}|{started(os.getpid())}"
+    if not debug:
+        quiet_errors()
+    try:
+        load_config(given["config"], given["settings"])
+        with progress_bar():
+            done = flow(**given)
+    except InputError as error:
+        if debug:
+            raise
+        sys.exit(f"error: {' '.join(str(error).split())}")
+    logging.getLogger("prefect").setLevel(logging.WARNING)  # the closing table has the last word
+    return done
 
 
 def quiet_errors() -> None:

@@ -1,5 +1,6 @@
 """What happens when a flow fails, crashes or is cancelled: a note, a line in the log, a message. It never raises."""
 
+import logging
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,10 @@ UNDONE = ("RUNNING", "CRASHED", "FAILED", "CANCELLED", "CANCELLING", "PENDING") 
 
 def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
     """Write the note, log one line, notify. In the run's own process, or in another where that one is dead."""
-    logger = flow_run_logger(flow_run, flow)
+    try:
+        logger: Any = flow_run_logger(flow_run, flow)
+    except Exception:
+        logger = logging.getLogger(__name__)
     try:
         failure = failure_of(flow, flow_run, state, datetime.now(UTC))
     except Exception as error:

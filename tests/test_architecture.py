@@ -15,7 +15,7 @@ SOURCE = Path(recsys.__file__).parent
 FLOWS = SOURCE.parents[1] / "flows"
 # A module imports from its own room and from those above it. What is not named here is the front door, below all.
 ROOMS = (
-    ("__init__", "errors", "schemas"),
+    ("__init__", "errors", "schemas", "hashing"),
     ("data",),
     ("pair_counts", "affinity"),
     ("models",),

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from recsys.cli_score import add_score
 from recsys.errors import InputError
 
 
@@ -176,6 +177,8 @@ def synth(directory: Path, size: str, customers: int | None, seed: int) -> None:
     files = stream_orders(options, directory)
     click.echo(f"{len(files)} files of orders in {directory}")
 
+
+add_score(main, with_config)
 
 if __name__ == "__main__":
     main()

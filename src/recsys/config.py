@@ -30,6 +30,7 @@ from recsys.ranking.base_models import ModelOptions
 from recsys.ranking.features import FEATURES, GROUPS
 from recsys.ranking.hybrid import HybridOptions
 from recsys.registry.options import RegistryOptions
+from recsys.scoring.options import ScoringOptions
 from recsys.tune_options import TuneOptions
 
 OBJECTIVES = {"lambdarank", "binary", "rank_xendcg"}  # of LightGBM; outputs are standardised per query
@@ -60,6 +61,7 @@ class Config:
     registry: RegistryOptions = field(default_factory=RegistryOptions)
     run: RunOptions = field(default_factory=RunOptions)
     tune: TuneOptions = field(default_factory=TuneOptions)
+    scoring: ScoringOptions = field(default_factory=ScoringOptions)
 
 
 def load_config(file: Path | str, settings: Sequence[str] = ()) -> Config:
@@ -170,6 +172,10 @@ LIMITS: dict[str, tuple[float, float]] = {
     "registry.min_coverage": (0, 1),
     "run.keep_days": (0, 1e5),
     "run.keep_reports": (1, 1e6),
+    "scoring.k": (1, 1e6),
+    "scoring.partition_rows": (1, 1e9),
+    "scoring.workers": (1, 256),
+    "scoring.keep": (1, 1e6),
     "tune.minutes": (0, 1e6),
     "tune.trials": (1, 1e6),
     "tune.validation_moments": (1, 100),

@@ -170,7 +170,9 @@ def handed_over(config: Config, finished: Finished) -> Training:
         orders=finished.ingested / "checked" / "orders.parquet",
         key=finished.packaged.name,
         data_digest=_data_digest(finished),
-        config={name: options for name, options in as_dict(config).items() if name != "tune"},  # no part of a training
+        config={
+            name: options for name, options in as_dict(config).items() if name not in ("tune", "scoring")
+        },  # no part of a training
         recipe=recipe(config),
         metrics=read_json(finished.evaluated / "metrics.json"),
         coverage=read_json(finished.evaluated / "coverage.json"),

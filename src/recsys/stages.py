@@ -43,14 +43,12 @@ def stage(store: Path, name: str, depends: Any, build: Callable[[Path], None]) -
 
     `depends` is plain JSON. Two processes may build the same stage at once; the first to finish wins.
     """
-    text = json.dumps([name, depends, code_digest()], sort_keys=True)
-    key = hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
-    done = store / name / key
+    done = stage_directory(store, name, depends)
     if done.is_dir():
         with suppress(OSError):  # a store that may only be read still serves what is finished
             os.utime(done)
         return done
-    fresh = _fresh_directory(store / name, key)
+    fresh = _fresh_directory(store / name, done.name)
     started = time.monotonic()
     try:
         build(fresh)
@@ -60,6 +58,12 @@ def stage(store: Path, name: str, depends: Any, build: Callable[[Path], None]) -
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return done
+
+
+def stage_directory(store: Path, name: str, depends: Any) -> Path:
+    """Where the finished stage lies, or will lie."""
+    text = json.dumps([name, depends, code_digest()], sort_keys=True)
+    return store / name / hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
 def publish(fresh: Path, done: Path) -> None:

@@ -3,23 +3,20 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling, Crashed
-from prefect.testing.utilities import prefect_test_harness
 
 from flows.hooks import TOLD, failure_of, tell_failure, unfinished_task
 from flows.limits import time_limit
 from recsys.errors import InputError
 
 
-@pytest.fixture(scope="module", autouse=True)
-def server():
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
+pytestmark = pytest.mark.usefixtures("server")
 
 
 @pytest.fixture
@@ -94,9 +91,8 @@ def test_a_config_that_cannot_be_read_is_noted_in_the_default_folder(home):
 
 
 def gone(**changes):
-    """A run of which only the server knows."""
-    run = {"id": "00000000-0000-4000-8000-000000000000", "name": "r", "parameters": {"config": "shop.yaml"}}
-    return SimpleNamespace(**run | changes)
+    """A run of which no process is left."""
+    return FlowRun(**{"flow_id": uuid4(), "name": "r", "parameters": {"config": "shop.yaml"}} | changes)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +111,8 @@ def test_another_process_tells_of_a_dead_run(home, state, said, kind):
 
 
 def test_nothing_is_raised_even_where_nothing_is_known(home):
-    assert unfinished_task(gone(id="no id at all")) == ""
-    tell_failure(attempt, gone(parameters=None), Crashed())
-    tell_failure(attempt, gone(parameters=7), Crashed())
+    assert unfinished_task(gone()) == unfinished_task(None) == ""
+    tell_failure(attempt, None, Crashed())
+    tell_failure(None, gone(), Crashed())
+    tell_failure(attempt, gone(parameters={}), Crashed())
     assert the_note(home, "reports")["config"] == ""

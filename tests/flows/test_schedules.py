@@ -77,7 +77,7 @@ def test_serve_gets_what_the_file_says(planned):
     made = planned.deployment()
     assert (made.name, made.entrypoint, made.tags) == (planned.name, planned.entrypoint, planned.tags)
     assert made.concurrency_limit == 1
-    assert made.concurrency_options["collision_strategy"] == planned.limit.collision_strategy
+    assert made.concurrency_options.collision_strategy == planned.limit.collision_strategy
     assert [one.schedule.cron for one in made.schedules] == [one.cron for one in planned.schedules]
     assert [one.schedule.timezone for one in made.schedules] == [one.timezone for one in planned.schedules]
     assert made.parameters == planned.parameters

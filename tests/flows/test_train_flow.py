@@ -8,16 +8,12 @@ import pytest
 import yaml
 from prefect import flow, task
 from prefect.artifacts import Artifact
-from prefect.testing.utilities import prefect_test_harness
 
 from flows.train import RETRIED, train
 from recsys.errors import InputError
 
 
-@pytest.fixture(scope="session", autouse=True)
-def server():
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
+pytestmark = pytest.mark.usefixtures("server")
 
 
 @pytest.fixture
