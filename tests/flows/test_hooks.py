@@ -15,7 +15,6 @@ from flows.hooks import TOLD, failure_of, tell_failure, unfinished_task
 from flows.limits import time_limit
 from recsys.errors import InputError
 
-
 pytestmark = pytest.mark.usefixtures("server")
 
 

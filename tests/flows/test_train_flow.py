@@ -12,7 +12,6 @@ from prefect.artifacts import Artifact
 from flows.train import RETRIED, train
 from recsys.errors import InputError
 
-
 pytestmark = pytest.mark.usefixtures("server")
 
 
