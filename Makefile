@@ -14,6 +14,7 @@ PREFECT_SERVER ?=
 PREFECT := env -u PREFECT_API_KEY -u PREFECT_PROFILE -u PREFECT_API_URL $(if $(PREFECT_SERVER),PREFECT_API_URL=$(PREFECT_SERVER)) \
            PREFECT_PROFILES_PATH=$(CURDIR)/.prefect/profiles.toml PREFECT_HOME=$(CURDIR)/.prefect
 # OMP_WAIT_POLICY: threads of LightGBM that wait for a busy core sleep instead of spinning
+ON_SERVER := $(PREFECT) PREFECT_API_URL=$(or $(PREFECT_SERVER),http://127.0.0.1:4200/api)
 QUIET := MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false OMP_WAIT_POLICY=passive
 # Tests run in WORKERS processes, file by file (WORKERS=0: in this one); the threads of BLAS would only be in their way
 WORKERS ?= 2
@@ -22,7 +23,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune score test test-postgres test-crash lint types check report serve ui ui-prefect notebooks benchmarks format clean
+.PHONY: help setup train tune score test test-postgres test-crash test-deployments schedule deploy worker lost-runs lint types check report serve ui ui-prefect notebooks benchmarks format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,13 +47,16 @@ score: $(VENV)/ready  ## recommendations of all customers as files in scores/lat
 	@$(PREFECT) $(QUIET) $(PY) -m flows.score --config $(CONFIG) $(SETTINGS) $(if $(MODEL),--model $(MODEL)) $(if $(CUSTOMERS),--customers $(CUSTOMERS))
 
 test: $(VENV)/ready  ## the tests, in under five minutes
-	@$(PREFECT) $(QUIET) $(ONE_THREAD) $(PY) -m pytest $(PARALLEL) -m "not postgres and not crash" $(TESTS)
+	@$(PREFECT) $(QUIET) $(ONE_THREAD) $(PY) -m pytest $(PARALLEL) -m "not postgres and not crash and not deployment" $(TESTS)
 
 test-postgres: $(VENV)/ready  ## orders out of a throw-away PostgreSQL on loopback
 	@$(QUIET) tests/postgres.sh $(PY) -m pytest -m postgres
 
 test-crash: $(VENV)/ready  ## kill real trainings at random moments
 	@$(PREFECT) $(QUIET) $(PY) -m pytest -m crash
+
+test-deployments: $(VENV)/ready  ## Prefect's server, worker and schedules for real
+	@$(PREFECT) $(QUIET) $(PY) -m pytest -m deployment
 
 lint: $(VENV)/ready  ## ruff: rules and format
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
@@ -76,6 +80,20 @@ ui: $(VENV)/ready  ## MLflow's pages on http://127.0.0.1:5000
 
 ui-prefect: $(VENV)/ready  ## Prefect's pages on http://127.0.0.1:4200
 	@$(PREFECT) $(VENV)/bin/prefect server start --host 127.0.0.1
+
+schedule: $(VENV)/ready  ## one box: Prefect's server and the deployments of prefect.yaml, by their schedules
+	@$(PREFECT) $(QUIET) $(PY) -m flows.serve
+
+deploy: $(VENV)/ready  ## tell a running server (PREFECT_SERVER) of the deployments in prefect.yaml
+	@$(ON_SERVER) $(VENV)/bin/prefect --no-prompt work-pool inspect recsys </dev/null >/dev/null 2>&1 || \
+		$(ON_SERVER) $(VENV)/bin/prefect --no-prompt work-pool create recsys --type process </dev/null
+	@$(ON_SERVER) $(VENV)/bin/prefect --no-prompt deploy --all </dev/null
+
+worker: $(VENV)/ready  ## run what a server (PREFECT_SERVER) hands out
+	@$(ON_SERVER) $(QUIET) $(VENV)/bin/prefect worker start --pool recsys --type process
+
+lost-runs: $(VENV)/ready  ## end runs whose process is gone though the server believes them running
+	@$(ON_SERVER) $(QUIET) $(PY) -m flows.lost
 
 notebooks: $(VENV)/ready  ## run the notebooks and their assertions
 	@$(QUIET) $(PY) -m tests.run_notebooks

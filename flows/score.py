@@ -10,6 +10,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.embedded import run_quietly, worth_a_retry
+from flows.hooks import TOLD
+from flows.limits import time_limit
 from recsys.config import as_dict, load_config, read_config
 from recsys.progress import step
 from recsys.registry.terminal import console
@@ -22,7 +24,7 @@ Options = dict[str, Any]  # the configuration as plain values; tasks exchange th
 RETRIED: dict[str, Any] = {
     "cache_policy": NO_CACHE,
     "retries": 2,
-    "retry_delay_seconds": 5,
+    "retry_delay_seconds": [5, 60],
     "retry_condition_fn": worth_a_retry,
 }
 
@@ -48,14 +50,21 @@ def publish(options: Options, planned: str, scored: dict[str, Any], now: str) ->
                                         lambda: datetime.now(UTC)))  # fmt: skip
 
 
-@flow(name="score", flow_run_name="score-{config}")
+@flow(name="score", flow_run_name="score-{config}", **TOLD)
 def score(
     config: str = "configs/complete_journey.yaml",
     settings: list[str] | None = None,
     model: str | None = None,
     customers: str | None = None,
+    max_hours: float = 12.0,
 ) -> dict[str, Any]:
-    """Plan who is asked for, score the partitions that are missing, publish them with exports and a manifest."""
+    """Plan who is asked for, score the partitions that are missing, publish them with exports; in `max_hours`."""
+    with time_limit(max_hours):
+        return score_all(config, settings, model, customers)
+
+
+def score_all(config: str, settings: list[str] | None, model: str | None, customers: str | None) -> dict[str, Any]:
+    """The stages of a scoring, one after the other."""
     options, now = as_dict(of_customers(load_config(config, settings or []), customers)), datetime.now(UTC).isoformat()
     planned = plan(options, model, now)
     scored = score_partitions(options, planned, now)

@@ -9,6 +9,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.embedded import run_embedded, worth_a_retry
+from flows.hooks import TOLD
+from flows.limits import time_limit
 from recsys import finish, pipeline
 from recsys.config import as_dict, load_config, read_config
 from recsys.progress import step
@@ -21,7 +23,7 @@ Options = dict[str, Any]  # the configuration as plain values; tasks exchange th
 RETRIED: dict[str, Any] = {
     "cache_policy": NO_CACHE,
     "retries": 2,
-    "retry_delay_seconds": 5,
+    "retry_delay_seconds": [5, 60],
     "retry_condition_fn": worth_a_retry,
 }
 
@@ -89,9 +91,17 @@ def _finished(stages: dict[str, Any]) -> finish.Finished:
     return finish.Finished(learned=learned, **{k: Path(v) for k, v in stages.items() if k != "learned"})
 
 
-@flow(name="train", flow_run_name="train-{config}")
-def train(config: str = "configs/complete_journey.yaml", settings: list[str] | None = None) -> dict[str, Any]:
-    """Ingest orders, build matrices, train the models, blend them, evaluate, register the best."""
+@flow(name="train", flow_run_name="train-{config}", **TOLD)
+def train(
+    config: str = "configs/complete_journey.yaml", settings: list[str] | None = None, max_hours: float = 12.0
+) -> dict[str, Any]:
+    """Ingest orders, build matrices, train the models, blend them, evaluate, register the best; in `max_hours`."""
+    with time_limit(max_hours):
+        return train_all(config, settings)
+
+
+def train_all(config: str, settings: list[str] | None) -> dict[str, Any]:
+    """The stages of a training, one after the other."""
     options, now = as_dict(load_config(config, settings or [])), datetime.now(UTC).isoformat()
     orders = ingest_orders(options, now)
     matrices = build_matrices(options, orders)

@@ -18,11 +18,8 @@ ENVIRONMENT = {
 
 def champion_uri(options: RegistryOptions) -> str:
     """URI of the registered model's champion; raises InputError where there is none. Makes no store."""
-    from recsys.registry import (
-        champions,
-        promotion,
-        tracking,
-    )  # MLflow takes seconds to import; a named model needs none here
+    # MLflow takes seconds to import; a model that is named needs none here
+    from recsys.registry import champions, promotion, tracking
 
     remedy = "run make train first (with the same CONFIG), or name a model by --model"
     if options.tracking_uri.startswith("sqlite:///"):

@@ -22,11 +22,11 @@ import polars as pl
 from filelock import FileLock
 
 from recsys.errors import InputError
+from recsys.processes import alive
 from recsys.scoring.asking import CUSTOMERS as CUSTOMER_COLUMNS
 from recsys.scoring.exports import count_guarded, write_exports
 from recsys.scoring.options import ScoringOptions
 from recsys.scoring.partitions import CUSTOMERS, ROWS, sha256
-from recsys.stages import alive
 
 FOLDER = re.compile(r"\d{8}T\d{6}-[0-9a-f]{12}")
 HIDDEN = re.compile(r"\.(?:latest|\d{8}T\d{6}-[0-9a-f]{12}(?:\.old)?)\.(\d+)")  # of the process of that number

@@ -1,0 +1,286 @@
+"""Server and worker for real, on loopback: deployed without questions, run, failed, killed, cut off."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import mlflow
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.deployment
+TRAIN = "train/nightly-train"
+NEXT = "models.content.max_features=300"  # another recipe: nothing of it is finished yet
+
+
+class Box:
+    """A project folder with the real flows and prefect.yaml, a small shop, and processes of its own."""
+
+    def __init__(self, home: Path, options: dict[str, Any]) -> None:
+        self.home = home
+        shutil.copytree(ROOT / "flows", home / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("prefect.yaml", "prefect.toml"):
+            shutil.copy(ROOT / name, home)
+        (home / "configs").mkdir()
+        (home / "configs" / "complete_journey.yaml").write_text(yaml.safe_dump(options))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.api = f"http://127.0.0.1:{self.port}/api"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
+        self.env = kept | {
+            "PREFECT_API_URL": self.api, "PREFECT_HOME": f"{home}/.prefect", "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PREFECT_PROFILES_PATH": f"{home}/.prefect/profiles.toml", "PYTHONPATH": f"{ROOT / 'src'}",
+            "PREFECT_WORKER_QUERY_SECONDS": "1", "RECSYS_NOTIFY_COMMAND": f"tee -a {home}/told.jsonl",
+        }  # fmt: skip
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *words: str) -> "subprocess.Popen[bytes]":
+        log = (self.home / f"{len(self.running)}-{words[2]}.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, *words], cwd=self.home, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+        log.close()
+        self.running.append(process)
+        return process
+
+    def server(self) -> "subprocess.Popen[bytes]":
+        words = ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        process = self.start(*words)
+        self.get("/health", tries=300)
+        return process
+
+    def worker(self) -> "subprocess.Popen[bytes]":
+        return self.start("-m", "prefect", "worker", "start", "--pool", "recsys", "--type", "process")
+
+    def command(self, *words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *words], cwd=self.home, env=self.env, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def get(self, path: str, body: Any = None, tries: int = 20) -> Any:
+        """The API's answer, asked again where a busy server has none yet."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.api + path, data, {"Content-Type": "application/json"})
+        for left in reversed(range(tries)):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+            except OSError as error:
+                said = error.read() if isinstance(error, urllib.error.HTTPError) else error
+                assert left, f"{path}: {said!r}"
+                time.sleep(0.5)
+        return None
+
+    def trigger(self, *settings: str, **parameters: Any) -> str:
+        """Ask for a run of the training; returns its id."""
+        deployment = self.get(f"/deployments/name/{TRAIN}")
+        body = {"parameters": deployment["parameters"] | parameters | {"settings": list(settings)}}
+        return str(self.get(f"/deployments/{deployment['id']}/create_flow_run", body)["id"])
+
+    def run(self, run: str) -> dict[str, Any]:
+        return dict(self.get(f"/flow_runs/{run}"))
+
+    def ends(self, run: str, seconds: float = 300) -> dict[str, Any]:
+        """The run in its last state."""
+        last = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+        until(lambda: self.run(run)["state_type"] in last, seconds, f"run {run} does not end: {self.logs()}")
+        return self.run(run)
+
+    def is_at_work(self, run: str) -> int:
+        """Wait until the run is in one of its tasks; returns its process number."""
+        until(lambda: self.tasks(run), 200, f"run {run} does not start: {self.logs()}")
+        return int(self.run(run)["infrastructure_pid"])
+
+    def tasks(self, run: str) -> list[str]:
+        found = self.get("/task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}}) or []
+        return [task["name"] for task in found if task["state_type"] != "PENDING"]
+
+    def note(self, run: str) -> dict[str, Any]:
+        """The failure note of a run, whose page must lie beside it."""
+        until(lambda: list(self.notes(run)), 30, f"no note of run {run}: {self.logs()}")
+        (file,) = self.notes(run)
+        assert file.with_suffix(".md").read_text().startswith("# train ")
+        return dict(json.loads(file.read_text()))
+
+    def notes(self, run: str) -> Iterator[Path]:
+        return (self.home / "reports" / "failures").glob(f"*-{run[:8]}.json")
+
+    def champion(self) -> int:
+        client = mlflow.MlflowClient(f"sqlite:///{self.home}/mlflow.db")
+        return int(client.get_model_version_by_alias("recsys", "champion").version)
+
+    def logs(self) -> str:
+        return "\n".join(file.read_text(errors="replace")[-3000:] for file in sorted(self.home.glob("*.log")))
+
+    def stop(self) -> None:
+        for process in self.running:
+            kill(process)
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """The process, and what it started in its session."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(30)
+
+
+def until(true: Callable[[], Any], seconds: float, otherwise: str) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def box(small_options, tmp_path_factory):
+    home = tmp_path_factory.mktemp("box")
+    changes = {
+        "run.store": "store", "run.reports": "reports", "evaluation.examples": 1,
+        "registry.tracking_uri": f"sqlite:///{home}/mlflow.db", "registry.artifacts": "artifacts",
+    }  # fmt: skip
+    made = Box(home, small_options(home, changes))
+    try:
+        made.server()
+        made.command("-m", "prefect", "--no-prompt", "work-pool", "create", "recsys", "--type", "process")
+        made.command("-m", "prefect", "--no-prompt", "deploy", "--all")
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def worker(box):
+    return box.worker()
+
+
+@pytest.fixture(scope="module")
+def plan() -> list[dict[str, Any]]:
+    return list(yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"])
+
+
+def test_the_server_knows_every_deployment_as_it_is_written(box, plan):
+    known = {one["name"]: one for one in box.get("/deployments/filter", {})}
+    assert set(known) == {one["name"] for one in plan}
+    for one in plan:
+        told = known[one["name"]]
+        assert told["parameters"] == one["parameters"]
+        assert told["tags"] == one["tags"]
+        assert told["work_pool_name"] == one["work_pool"]["name"] == "recsys"
+        assert told["global_concurrency_limit"]["limit"] == one["concurrency_limit"]["limit"] == 1
+        options = {key: value for key, value in one["concurrency_limit"].items() if key != "limit"}
+        assert {key: told["concurrency_options"][key] for key in options} == options
+        (schedule,) = told["schedules"]
+        assert schedule["active"]
+        assert {key: schedule["schedule"][key] for key in ("cron", "timezone")} == {
+            key: one["schedules"][0][key] for key in ("cron", "timezone")
+        }
+
+
+def test_the_next_nights_are_scheduled(box, plan):
+    for one in plan:
+        deployment = box.get(f"/deployments/name/{Path(one['entrypoint'].partition(':')[0]).stem}/{one['name']}")["id"]
+        wanted = {"flow_runs": {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["SCHEDULED"]}}}}
+        until(lambda body=wanted: len(box.get("/flow_runs/filter", body)) >= 3, 60, "nothing is scheduled")
+        (schedule,) = one["schedules"]
+        minute, hour = schedule["cron"].split()[:2]
+        times = [
+            datetime.fromisoformat(run["expected_start_time"]).astimezone(ZoneInfo(schedule["timezone"]))
+            for run in box.get("/flow_runs/filter", wanted)
+        ]
+        assert {(at.hour, at.minute) for at in times} == {(int(hour), int(minute))}
+        assert len({at.date() for at in times}) == len(times) >= 3
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_run_completes_and_a_second_at_the_same_time_is_cancelled(box):
+    run = box.trigger()
+    box.is_at_work(run)
+    second = box.ends(box.trigger())
+    assert (second["state_type"], second["state"]["message"]) == ("CANCELLED", "Deployment concurrency limit reached.")
+    assert box.ends(run)["state_type"] == "COMPLETED", box.logs()
+    assert box.champion() == 1
+    assert (box.home / "reports" / "latest" / "report.html").is_file()
+    assert not (box.home / "reports" / "failures").exists()
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_failing_run_leaves_a_note_and_the_champion(box):
+    run = box.trigger("data.orders.path=nowhere.csv")
+    assert box.ends(run)["state_name"] == "Failed"
+    note = box.note(run)
+    assert (note["stage"], note["kind"], note["run_id"]) == ("ingest_orders", "bad orders", run)
+    assert "nowhere.csv" in note["error"]
+    assert note["runbook"] == "docs/runbook.md#bad-orders"
+    assert json.loads((box.home / "told.jsonl").read_text().replace("}{", "}\n{").splitlines()[-1]) == note
+    assert box.champion() == 1
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_run_ends_when_its_time_is_over(box):
+    run = box.trigger(NEXT, max_hours=0.0002)
+    assert box.ends(run)["state_name"] == "TimedOut"
+    assert box.note(run)["kind"] == "timed out"
+    assert "max_hours = 0.0002" in box.note(run)["error"]
+    assert box.champion() == 1
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_killed_run_is_crashed(box):
+    run = box.trigger(NEXT)
+    os.kill(box.is_at_work(run), signal.SIGKILL)
+    assert box.ends(run)["state_name"] == "Crashed"
+    note = box.note(run)
+    assert (note["state"], note["kind"]) == ("crashed", "out of memory")
+    assert note["stage"] in box.tasks(run)
+
+
+def test_a_run_whose_worker_is_killed_ends(box, worker):
+    run = box.trigger(NEXT)
+    box.is_at_work(run)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait(30)
+    ended = box.ends(run)
+    assert (ended["state_type"], box.champion()) == ("CRASHED", 1)
+
+
+def test_after_a_power_cut_the_lost_run_is_ended_and_the_next_one_gets_its_place(box):
+    """Everything is killed at once; without `flows.lost` the run would be Running for ever."""
+    working = box.worker()
+    run = box.trigger(NEXT)
+    process = box.is_at_work(run)
+    for one in (process, working.pid):
+        os.kill(one, signal.SIGSTOP)  # so that neither has a last word
+    for one in box.running:
+        kill(one)
+    os.kill(process, signal.SIGKILL)
+    box.server()
+    assert box.run(run)["state_type"] == "RUNNING"
+    assert run_name(box, run) in box.command("-m", "flows.lost")
+    assert box.run(run)["state_type"] == "CRASHED"
+    assert box.note(run)["kind"] == "run crashed"
+    assert "lost runs ended: none" in box.command("-m", "flows.lost")
+    box.worker()
+    assert box.ends(box.trigger(NEXT))["state_type"] == "COMPLETED", box.logs()
+
+
+def run_name(box: Box, run: str) -> str:
+    return str(box.run(run)["name"])

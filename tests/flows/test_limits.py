@@ -1,0 +1,53 @@
+"""A limit of time holds, also where Python gets no say."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flows.limits import TimeLimitError, time_limit
+from recsys.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+STUCK = """
+import sqlite3
+from flows.limits import time_limit
+with time_limit(0.3 / 3600, grace=0.7):
+    sqlite3.connect(":memory:").execute(
+        "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
+    ).fetchall()
+"""
+
+
+def test_what_takes_too_long_is_interrupted_and_what_does_not_is_left_alone():
+    with pytest.raises(TimeLimitError, match=r"max_hours = 2\.7\d*e-05"), time_limit(0.1 / 3600):
+        time.sleep(30)
+    with time_limit(0.2 / 3600, grace=0.1):
+        pass
+    time.sleep(0.5)  # neither the error nor the end comes late
+
+
+def test_its_own_errors_pass_through():
+    with pytest.raises(TimeoutError, match="of the network"), time_limit(1):
+        raise TimeoutError("of the network")
+
+
+@pytest.mark.parametrize("hours", [0, -1, float("nan"), float("inf")])
+def test_a_limit_is_a_positive_number(hours):
+    with pytest.raises(InputError, match="max_hours"), time_limit(hours):
+        pass
+
+
+def test_a_library_that_never_returns_is_ended_with_a_traceback():
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Timeout (0:00:01" in done.stderr
+    assert 'File "<string>", line 5' in done.stderr
+    assert time.monotonic() - began < 100
