@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from recsys import cli_drift
 from recsys.errors import InputError
 
 
@@ -81,7 +82,7 @@ def train(config: str, settings: tuple[str, ...]) -> None:
     from recsys.progress import progress_bar
 
     options = _load(config, settings)
-    with progress_bar(options.split.train_moments + 9):
+    with progress_bar(options.split.train_moments + 11):
         report, registered = training.train(options, datetime.now(UTC))
     model = f"{registered['uri']} (version {registered['version']}: {registered['reason']})"
     _close(pipeline.read_json(report / "metrics.json"), report.parent / "latest" / "report.html", model)
@@ -110,7 +111,7 @@ def _report(config: str, settings: tuple[str, ...]) -> Path:
     from recsys.progress import progress_bar, step
 
     options, now = _load(config, settings), datetime.now(UTC)
-    with progress_bar(options.split.train_moments + 8):
+    with progress_bar(options.split.train_moments + 10):
         finished = training.judge(options, now)
         with step("report"):
             return write_report(options, finished, now)
@@ -176,6 +177,8 @@ def synth(directory: Path, size: str, customers: int | None, seed: int) -> None:
     files = stream_orders(options, directory)
     click.echo(f"{len(files)} files of orders in {directory}")
 
+
+cli_drift.add_to(main, with_config, _load)
 
 if __name__ == "__main__":
     main()

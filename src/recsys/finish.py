@@ -6,7 +6,7 @@ import re
 import resource
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from recsys import watch
 from recsys.config import Config, as_dict
 from recsys.errors import InputError
 from recsys.pipeline import NOW, TEST, compare_recipe, read_json, recipe, write_json
@@ -43,13 +44,14 @@ class Finished:
     deployed: Path
     evaluated: Path
     packaged: Path
+    watched: dict[str, Path] = field(default_factory=dict)  # orders, lists: compared with the last accepted run
 
     def stages(self) -> dict[str, Path]:
         learned = {f"learn {at + 1}": path for at, path in enumerate(self.learned)}
         return {
             "ingest": self.ingested, "matrices": self.matrices, **learned, "blend": self.blended,
             "fit before the test": self.judged, "evaluate": self.evaluated, "fit on everything": self.deployed,
-            "package": self.packaged,
+            "package": self.packaged, **{f"compare {part}": path for part, path in self.watched.items()},
         }  # fmt: skip
 
 
@@ -86,6 +88,7 @@ def _fill(fresh: Path, config: Config, finished: Finished, now: datetime, regist
     for name in EVALUATED:
         shutil.copyfile(finished.evaluated / name, fresh / name)
     shutil.copyfile(finished.ingested / "ingest.json", fresh / "ingest.json")
+    write_json(fresh / "drift.json", watch.summary(config, finished.watched))
     write_json(fresh / "run.json", run_facts(config, finished, now, registered))
     build_report(fresh, fresh / "report.html")
     save_figures(fresh, fresh / "figures")
@@ -173,6 +176,7 @@ def handed_over(config: Config, finished: Finished) -> Training:
         config={name: options for name, options in as_dict(config).items() if name != "tune"},  # no part of a training
         recipe=recipe(config),
         metrics=read_json(finished.evaluated / "metrics.json"),
+        monitoring=watch.record(config, finished.watched),
         coverage=read_json(finished.evaluated / "coverage.json"),
         known_items=len(read_json(finished.matrices / TEST / "data" / "items.json")),
         example=_example(finished.matrices),

@@ -5,7 +5,7 @@ import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class Training:
     coverage: dict[str, Any]
     known_items: int
     example: tuple[str, list[str]]
+    monitoring: dict[str, Any] = field(default_factory=dict)  # profiles for the next run to be compared with
 
 
 def register(
@@ -122,6 +123,7 @@ def _log_training(client: MlflowClient, training: Training, options: RegistryOpt
         "data_digest": training.data_digest,
         "git_commit": git_commit(),
         "title": training.name,
+        **tracking.drift_tags(training.monitoring),
     }
     with tracking.training_run(training.name, tags) as run_id:
         tracking.log_params(training.config)
@@ -143,6 +145,7 @@ def _log_figures(training: Training) -> None:
     mlflow.log_metrics({f"{r['task']}_{r['segment']}_{r['metric']}_at_{r['k']}": r["value"] for r in best})
     mlflow.log_input(_dataset(training), context="training")
     tracking.log_text(training.recipe, "recipe.json")
+    tracking.log_text(training.monitoring, tracking.MONITORING)
     tracking.log_text(training.config, "config.json")
     tracking.log_text("\n".join(environment()), "environment.txt")
     for contender in sorted({r["contender"] for r in metrics["records"]}):
