@@ -12,6 +12,7 @@ from flows.embedded import run_embedded, worth_a_retry
 from recsys import finish, pipeline, watch
 from recsys.config import as_dict, load_config, read_config
 from recsys.progress import step
+from recsys.registry.drift_findings import told
 from recsys.registry.findings import verdict
 from recsys.stages import sweep
 
@@ -132,7 +133,7 @@ def tell(evaluation: str, page: str, registered: dict[str, Any]) -> None:
         f"- registered: **{registered['name']} version {registered['version']}** as `{registered['alias']}`: "
         f"{registered['reason']}",
         f"- report: `{page}/report.html`",
-        *(f"- {line}" for line in watch.told(pipeline.read_json(Path(page) / "drift.json"))),
+        *(f"- {line}" for line in told(pipeline.read_json(Path(page) / "drift.json"))),
         "", "| contender | task | recall@10 | low | high |", "| --- | --- | --- | --- | --- |",
         *(
             f"| {r['contender']} | {r['task']} | {r['value']:.4f} | {r['low']:.4f} | {r['high']:.4f} |"

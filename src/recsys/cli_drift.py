@@ -17,6 +17,7 @@ def add_to(main: click.Group, with_config: Callable[..., Any], load: Callable[[s
     def drift(config: str, settings: tuple[str, ...], check: bool, every: bool) -> None:
         """Print how the latest run's orders and recommendations compare with the last accepted ones."""
         from recsys import watch
+        from recsys.registry.drift_findings import headline
         from recsys.registry.drift_table import drift_table
         from recsys.registry.terminal import console
 
@@ -24,11 +25,11 @@ def add_to(main: click.Group, with_config: Callable[..., Any], load: Callable[[s
         if check:
             try:
                 _compare(options)
-            except watch.DriftStop as error:
+            except watch.DriftError as error:
                 stopped = error
         found = watch.latest(options)
         console().print(drift_table(found, every=every))
-        click.echo(watch.headline(found))
+        click.echo(headline(found))
         if stopped:
             raise stopped
 

@@ -1,7 +1,7 @@
 """Monitoring as stages: profile what a run has, compare it with the last accepted run, stop the run where it says so.
 
-    ingest ─ watch_orders ─ … hours of fitting … ─ package ─ watch_lists ─ register ─ report
-                 └ stop: nothing was fitted               └ stop: nothing is registered, the champion stays
+ingest ─ watch_orders ─ … hours of fitting … ─ package ─ watch_lists ─ register ─ report
+             └ stop: nothing was fitted               └ stop: nothing is registered, the champion stays
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from recsys.data.cells import moment_of
 from recsys.data.checked_store import read_checked
 from recsys.errors import InputError
 from recsys.monitoring import charts
-from recsys.monitoring.checks import OK, STOP, WARN, plain, sentences, worst
+from recsys.monitoring.checks import STOP, WARN, plain, sentences, worst
 from recsys.monitoring.list_checks import compare_lists
 from recsys.monitoring.list_profile import profile_lists
 from recsys.monitoring.order_checks import compare_orders
@@ -33,7 +33,7 @@ PROFILED = ("recent_days", "category_level", "sample", "seed")  # options that a
 log = logging.getLogger("recsys.monitoring")
 
 
-class DriftStop(InputError):
+class DriftError(InputError):
     """Orders or recommendations differ too much from the last accepted ones; a person decides."""
 
 
@@ -50,10 +50,12 @@ class Reference:
 def watch_orders(config: Config, ingested: Path, gate: bool = True) -> Path:
     """Compare the checked orders with those of the last accepted run; directory with drift.json and profile.json.
 
-    With `gate`, DriftStop where a check says stop and neither monitoring.accept is set nor the champion was made
+    With `gate`, DriftError where a check says stop and neither monitoring.accept is set nor the champion was made
     of these very orders.
     """
-    profiled = stage(store(config), "profile", _depends(config, ingested.name), lambda out: _orders(config, ingested, out))
+    profiled = stage(
+        store(config), "profile", _depends(config, ingested.name), lambda out: _orders(config, ingested, out)
+    )
 
     def compare(mine: dict[str, Any], reference: dict[str, Any]) -> tuple[Any, list[str], Any]:
         checked = read_checked(ingested / "checked")
@@ -84,7 +86,9 @@ def _orders(config: Config, ingested: Path, out: Path) -> None:
     epoch = moment_of(config.data.orders.order_number_epoch, "data.orders.order_number_epoch")
     counted = checked.orders["ordered_at"].max() == epoch
     intake = read_json(ingested / "ingest.json")
-    write_json(out / "profile.json", profile_orders(checked.orders, checked.catalog, intake, config.monitoring, counted))
+    write_json(
+        out / "profile.json", profile_orders(checked.orders, checked.catalog, intake, config.monitoring, counted)
+    )
 
 
 def _lists(config: Config, ingested: Path, packaged: Path, out: Path) -> None:
@@ -134,7 +138,9 @@ def reference_of(config: Config, part: str, mine: dict[str, Any], gate: bool = T
 
 def _chosen(found: Accepted, part: str, mine: dict[str, Any]) -> Reference:
     if found.record is None:
-        return Reference(None, None, why=f"{found.label} was registered without a profile of this form: nothing is compared")
+        return Reference(
+            None, None, why=f"{found.label} was registered without a profile of this form: nothing is compared"
+        )
     if found.record[part] != mine:
         return Reference(found.label, found.record[part])
     before = found.record["before"][part]
@@ -144,15 +150,15 @@ def _chosen(found: Accepted, part: str, mine: dict[str, Any]) -> Reference:
 
 
 def _speak(config: Config, part: str, found: dict[str, Any], gate: bool) -> None:
-    """Log the warnings; DriftStop on a stop."""
+    """Log the warnings; DriftError on a stop."""
     for line in sentences(found["checks"], WARN):
         log.warning("drift of the %s: %s", part, line)
     stops = sentences(found["checks"], STOP)
     if stops and gate and not config.monitoring.accept:
-        raise DriftStop(
-            f"the {part} differ too much from those of the last accepted run ({found['reference']}), nothing is registered "
-            f"and the champion stays: {'; '.join(f'({n}) {line}' for n, line in enumerate(stops, 1))}. `recsys drift` shows "
-            "every check; mend the cause, change the limit in the section monitoring, or accept it once with "
+        raise DriftError(
+            f"the {part} differ too much from those of the last accepted run ({found['reference']}), nothing is "
+            f"registered and the champion stays: {'; '.join(f'({n}) {line}' for n, line in enumerate(stops, 1))}. "
+            "`recsys drift` shows every check; mend the cause, change the limit in the section monitoring, or accept it once with "
             "--set monitoring.accept=true"
         )
     for line in stops:
@@ -201,20 +207,3 @@ def _latest_file(config: Config) -> Path:
     """In the store, named by shop and model: several shops may share a store."""
     name = hashlib.blake2b(json.dumps([config.title, config.registry.model_name]).encode(), digest_size=6).hexdigest()
     return store(config) / f"drift-{name}.json"
-
-
-def headline(drift: dict[str, Any]) -> str:
-    """One line for reports, artifacts and terminals."""
-    found = [part for part in drift["parts"].values() if part["checks"]]
-    checks = [check for part in found for check in part["checks"]]
-    if not checks:
-        return "Drift: nothing to compare with"
-    count = {verdict: sum(c["verdict"] == verdict for c in checks) for verdict in (OK, WARN, STOP)}
-    said = f"{count[OK]} of {len(checks)} checks ok, {count[WARN]} warn, {count[STOP]} stop"
-    return f"Drift against {found[0]['reference']}: {said}" + (", accepted by hand" if drift.get("accepted") else "")
-
-
-def told(drift: dict[str, Any]) -> list[str]:
-    """The headline, and a sentence for each check that is not ok."""
-    checks = [check for part in drift["parts"].values() for check in part["checks"]]
-    return [headline(drift), *sentences(checks, STOP, WARN)]

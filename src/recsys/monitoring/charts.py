@@ -15,7 +15,11 @@ Profile = dict[str, Any]
 
 def of_orders(mine: Profile, accepted: Profile, described: dict[str, Profile]) -> dict[str, Any]:
     """Orders a day; and of the new orders, or else of the history, categories and price quantiles beside accepted."""
-    out: dict[str, Any] = {"daily": mine["daily"], "whole_until": mine["whole_until"], "accepted": accepted["last"][:10]}
+    out: dict[str, Any] = {
+        "daily": mine["daily"],
+        "whole_until": mine["whole_until"],
+        "accepted": accepted["last"][:10],
+    }
     scope = next(iter(described), None)
     if scope is None:
         return out
@@ -24,7 +28,9 @@ def of_orders(mine: Profile, accepted: Profile, described: dict[str, Profile]) -
     return out | {
         "scope": scope,
         "categories": mix(lines["then"], lines["now"]),
-        "prices": [[then["price"]["quantiles"].get(q), now["price"]["quantiles"].get(q)] for q in then["price"]["quantiles"]],
+        "prices": [
+            [then["price"]["quantiles"].get(q), now["price"]["quantiles"].get(q)] for q in then["price"]["quantiles"]
+        ],
         "price_quantiles": [float(q) for q in then["price"]["quantiles"]],
     }
 

@@ -21,8 +21,8 @@ def compare_lists(mine: Profile, accepted: Profile, options: MonitoringOptions) 
         fallbacks = (accepted["fallback"], mine["fallback"])
         checks.append(mix_check("fallback_mix", SCOPE, *fallbacks, lists, "lists by fallback", options))
     else:
-        notes.append(f"{mine['contender']} ranks in place of {accepted['contender']}: fallbacks and scores mean another "
-                     "thing and are not compared")  # fmt: skip
+        notes.append(f"{mine['contender']} ranks in place of {accepted['contender']}: fallbacks and scores mean "
+                     "another thing and are not compared")  # fmt: skip
     if (mine["recipe"], mine["contender"]) == (accepted["recipe"], accepted["contender"]):
         checks.append(number_check("scores", mine["scores"], accepted["scores"], options))
     elif mine["recipe"] != accepted["recipe"]:

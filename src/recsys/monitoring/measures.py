@@ -16,7 +16,7 @@ LEAST_EXPECTED = 5.0  # of a cell of the chi-square test; rarer ones are merged
 HALF = 0.5  # count added to each bin, so that an empty one has a finite logarithm
 
 
-def psi(reference: Sequence[float], new: Sequence[float], add: float = HALF) -> float:
+def psi(reference: Sequence[float] | Floats, new: Sequence[float] | Floats, add: float = HALF) -> float:
     """Population stability index Σ (q − p) ln(q / p) over bins, of counts; p, q shares after `add` to each count.
 
     Siddiqi, Credit Risk Scorecards (2006): below 0.1 little has changed, from 0.25 on much has. 0 for equal shares,
@@ -45,7 +45,8 @@ def binned(values: Sequence[float] | Floats, edges: Sequence[float]) -> list[int
 def aligned(reference: Mapping[str, float], new: Mapping[str, float]) -> tuple[list[str], Floats, Floats]:
     """Names in order, and the counts of both."""
     names = sorted({*reference, *new})
-    return names, *(np.array([side.get(n, 0) for n in names], float) for side in (reference, new))
+    then, now = (np.array([side.get(n, 0) for n in names], float) for side in (reference, new))
+    return names, then, now
 
 
 def mix_p(reference: Floats, new: Floats, units: tuple[float, float]) -> float:
@@ -88,7 +89,7 @@ def shares_p(reference: tuple[float, float], new: tuple[float, float], units: tu
         size = round(min(whole, n))
         inside = round(size * part / whole) if whole else 0
         table.append([inside, size - inside])
-    return float(stats.fisher_exact(table).pvalue) if all(map(sum, table)) else 1.0
+    return float(stats.fisher_exact(np.array(table)).pvalue) if all(map(sum, table)) else 1.0
 
 
 def volume_p(new: int, before: int, share: float) -> float:

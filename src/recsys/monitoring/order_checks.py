@@ -67,8 +67,8 @@ def _scopes(
             notes.append(f"{n} orders are newer than the accepted run's last ({last:%Y-%m-%d %H:%M}); "
                          f"{options.min_orders} are needed to compare them (monitoring.min_orders)")  # fmt: skip
         else:
-            notes.append(f"the orders reach back to {mine['first'][:10]}; of the accepted run's days from {start:%Y-%m-%d} "
-                         f"on they hold {n} orders: its history is not compared")  # fmt: skip
+            notes.append(f"the orders reach back to {mine['first'][:10]}; of the accepted run's days from "
+                         f"{start:%Y-%m-%d} on they hold {n} orders: its history is not compared")  # fmt: skip
     return kept, notes
 
 
@@ -172,7 +172,6 @@ def _arrivals(lines: pl.DataFrame, new: pl.DataFrame, accepted: Profile, options
     before = lines.filter((pl.col("ordered_at") > since) & (pl.col("ordered_at") <= last))
     units = (before["order_id"].n_unique(), new["order_id"].n_unique())
 
-
     def arrived(column: str, old: pl.DataFrame, fresh: pl.DataFrame) -> tuple[list[int], list[int]]:
         pairs = ((old[column], since), (fresh[column], last))
         then, now = ([int((first > start).sum()), first.count()] for first, start in pairs)
@@ -182,7 +181,9 @@ def _arrivals(lines: pl.DataFrame, new: pl.DataFrame, accepted: Profile, options
     customers = arrived("customer_first", before.unique("order_id"), new.unique("order_id"))
     return [
         share_check("new_items", "new", *items, units, "lines with items never sold before", options, rise=True),
-        share_check("new_customers", "new", *customers, units, "orders by customers never seen before", options, rise=True),
+        share_check(
+            "new_customers", "new", *customers, units, "orders by customers never seen before", options, rise=True
+        ),
     ]
 
 
