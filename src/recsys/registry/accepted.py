@@ -15,7 +15,6 @@ from recsys.registry.promotion import champion
 from recsys.registry.register import quiet
 from recsys.registry.tracking import MONITORING, connect
 
-
 FORMAT = 1  # of the record; one of another format is not compared with
 
 
