@@ -62,7 +62,8 @@ def test_the_first_run_says_that_there_is_nothing_and_keeps_its_profiles(trained
     ] * 2
     record = mlflow.artifacts.load_dict(f"runs:/{trained.registered['run_id']}/{tracking.MONITORING}")
     assert record["format"] == FORMAT
-    assert record["before"] == {part: {"label": None, "profile": None} for part in ("orders", "lists")}
+    why = "the first run: there is no champion to compare with"
+    assert record["before"] == {part: {"label": None, "why": why, "profile": None} for part in ("orders", "lists")}
     assert len(record["lists"]["lists"]) == 120
     tags = tracking.connect(trained.config.registry).get_run(trained.registered["run_id"]).data.tags
     assert (tags["drift"], tags["drift_accepted"]) == ("ok", "no")

@@ -109,7 +109,8 @@ def _watch(config: Config, part: str, profiled: Path, compare: Any, gate: bool) 
         if reference.profile is not None:
             checks, more, drawn = compare(mine, reference.profile)
             notes += more
-        found = {"reference": reference.label, "checks": plain(checks), "notes": notes, "charts": drawn}
+        found = {"reference": reference.label, "why": reference.why, "notes": notes}
+        found |= {"checks": plain(checks), "charts": drawn}
         write_json(out / "drift.json", found)
         write_json(out / "profile.json", mine)
         write_json(out / "reference.json", reference.profile)
@@ -144,9 +145,7 @@ def _chosen(found: Accepted, part: str, mine: dict[str, Any]) -> Reference:
     if found.record[part] != mine:
         return Reference(found.label, found.record[part])
     before = found.record["before"][part]
-    if before["profile"] is None:
-        return Reference(None, None, True, f"{found.label} was made of the same {part}; before it nothing was accepted")
-    return Reference(before["label"], before["profile"], True)
+    return Reference(before["label"], before["profile"], True, before["why"])
 
 
 def _speak(config: Config, part: str, found: dict[str, Any], gate: bool) -> None:
@@ -158,8 +157,8 @@ def _speak(config: Config, part: str, found: dict[str, Any], gate: bool) -> None
         raise DriftError(
             f"the {part} differ too much from those of the last accepted run ({found['reference']}), nothing is "
             f"registered and the champion stays: {'; '.join(f'({n}) {line}' for n, line in enumerate(stops, 1))}. "
-            "`recsys drift` shows every check; mend the cause, change the limit in the section monitoring, or accept it once with "
-            "--set monitoring.accept=true"
+            "`recsys drift` shows every check; mend the cause, change the limit in the section monitoring, or accept "
+            "it once with --set monitoring.accept=true"
         )
     for line in stops:
         log.warning("drift of the %s, beyond the stop limit: %s", part, line)
@@ -178,8 +177,8 @@ def record(config: Config, watched: dict[str, Path]) -> dict[str, Any]:
         return {}
     told = summary(config, watched)
     before = {
-        part: {"label": told["parts"][part]["reference"], "profile": read_json(path / "reference.json")}
-        for part, path in watched.items()
+        part: {"label": found["reference"], "why": found["why"], "profile": read_json(watched[part] / "reference.json")}
+        for part, found in told["parts"].items()
     }
     profiles = {part: read_json(path / "profile.json") for part, path in watched.items()}
     return {"format": FORMAT, **profiles, "before": before, "verdict": told["verdict"], "accepted": told["accepted"]}

@@ -49,7 +49,7 @@ def test_the_page_tells_every_check_the_hardest_first(sample: Any, drift: dict[s
     assert [row["verdict"] for row in drift_rows(drift)] == ["stop", "warn", "ok", "ok"]
 
 
-def test_a_run_without_comparison_says_so_or_nothing(sample: Any, drift: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_without_comparison_says_so_or_nothing(sample: Any, tmp_path: Path) -> None:
     run = load_run_files(sample.small(tmp_path / "run"))
     assert 'id="drift"' not in render(run)
     first = {"orders": {"reference": None, "checks": [], "charts": {}, "notes": ["the first run"]}}
