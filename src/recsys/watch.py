@@ -109,7 +109,7 @@ def _watch(config: Config, part: str, profiled: Path, compare: Any, gate: bool) 
         if reference.profile is not None:
             checks, more, drawn = compare(mine, reference.profile)
             notes += more
-        found = {"reference": reference.label, "why": reference.why, "notes": notes}
+        found: dict[str, Any] = {"reference": reference.label, "why": reference.why, "notes": notes}
         found |= {"checks": plain(checks), "charts": drawn}
         write_json(out / "drift.json", found)
         write_json(out / "profile.json", mine)

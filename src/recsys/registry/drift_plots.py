@@ -13,6 +13,7 @@ from recsys.registry.theme import ACCENT, GREY, MUTED, NARROW, SINGLES, panels, 
 from recsys.registry.wording import count, label
 
 THEN, NOW = GREY, ACCENT
+WIDE_RANGE = 100  # times from the smallest to the largest value: a logarithmic axis beyond
 NAME = 24  # characters of a category's name
 SCOPES = {"new": "new orders", "history": "the same days now", "whole": "all orders now"}
 
@@ -49,7 +50,7 @@ def orders(drift: Row, width: float) -> Figure:
     charts = charts_of(drift, "orders")
     height = 0.9 + 0.26 * len(charts["categories"])
     figure, (left, right) = panels(width, max(2.8, height), 2)
-    pairs(left, charts["categories"])
+    pairs(left, charts["categories"], "the lines")
     left.set_title("Lines by category")
     _quantiles(right, charts["price_quantiles"], charts["prices"])
     right.set_title("Unit prices")
@@ -62,7 +63,7 @@ def lists(drift: Row, width: float) -> Figure:
     """Listed items by category, quantiles of the probabilities, and how much the lists of a customer overlap."""
     charts = charts_of(drift, "lists")
     figure, (left, middle, right) = panels(width, max(2.8, 0.9 + 0.26 * len(charts["categories"])), 3)
-    pairs(left, charts["categories"])
+    pairs(left, charts["categories"], "the listed items")
     left.set_title("Listed items by category")
     then, now = charts["probabilities"]
     levels = [(at + 1) / (len(then) + 1) for at in range(len(then))]
@@ -75,7 +76,7 @@ def lists(drift: Row, width: float) -> Figure:
     return figure
 
 
-def pairs(ax: Axes, parts: list[dict[str, Any]]) -> None:
+def pairs(ax: Axes, parts: list[dict[str, Any]], of: str) -> None:
     """Two dots a row, accepted and now, joined by a line."""
     ys = np.arange(len(parts))
     then, now = ([part[side] for part in parts] for side in ("accepted", "now"))
@@ -87,7 +88,7 @@ def pairs(ax: Axes, parts: list[dict[str, Any]]) -> None:
     ax.set_xlim(left=0)
     ax.grid(axis="y", visible=False)
     value_axis(ax, "recall", ticks=3)
-    ax.set_xlabel("share of the lines")
+    ax.set_xlabel(f"share of {of}")
 
 
 def _quantiles(ax: Axes, levels: list[float], values: list[Any]) -> None:
@@ -99,7 +100,7 @@ def _quantiles(ax: Axes, levels: list[float], values: list[Any]) -> None:
     xs, then, now = zip(*known, strict=True)
     ax.plot(xs, then, color=THEN, marker="o", ms=4, lw=1.6)
     ax.plot(xs, now, color=NOW, marker="o", ms=4, lw=1.6)
-    if min(*then, *now) > 0:
+    if min(*then, *now) > 0 and max(*then, *now) > WIDE_RANGE * min(*then, *now):
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.3g}"))
         ax.yaxis.set_minor_formatter(FuncFormatter(lambda _value, _at: ""))
