@@ -18,7 +18,7 @@ from prefect.states import Crashed
 from flows.hooks import tell_failure
 from flows.schedules import read_plan
 from recsys.errors import InputError
-from recsys.stages import alive
+from recsys.processes import alive
 
 UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 STARTING = timedelta(minutes=10)  # a run without a process of its own may still be starting so long

@@ -11,9 +11,10 @@ from prefect.cache_policies import NO_CACHE
 from flows.embedded import run_embedded, worth_a_retry
 from flows.hooks import TOLD
 from flows.limits import time_limit
-from recsys import finish, pipeline
+from recsys import finish, pipeline, watch
 from recsys.config import as_dict, load_config, read_config
 from recsys.progress import step
+from recsys.registry.drift_findings import told
 from recsys.registry.findings import verdict
 from recsys.stages import sweep
 
@@ -34,6 +35,18 @@ def ingest_orders(options: Options, now: str) -> str:
     sweep(pipeline.store(config), config.run.keep_days, datetime.fromisoformat(now).timestamp())
     with step("ingest orders"):
         return str(pipeline.ingest_orders(config, datetime.fromisoformat(now)))
+
+
+@task(**RETRIED)
+def watch_orders(options: Options, orders: str) -> str:
+    with step("compare orders"):
+        return str(watch.watch_orders(read_config(options), Path(orders)))
+
+
+@task(**RETRIED)
+def watch_lists(options: Options, orders: str, model: str) -> str:
+    with step("compare lists"):
+        return str(watch.watch_lists(read_config(options), Path(orders), Path(model)))
 
 
 @task(**RETRIED)
@@ -87,8 +100,9 @@ def report(options: Options, stages: dict[str, Any], registered: dict[str, Any],
 
 
 def _finished(stages: dict[str, Any]) -> finish.Finished:
-    learned = [Path(p) for p in stages["learned"]]
-    return finish.Finished(learned=learned, **{k: Path(v) for k, v in stages.items() if k != "learned"})
+    learned, watched = [Path(p) for p in stages["learned"]], {k: Path(p) for k, p in stages["watched"].items()}
+    single = {k: Path(v) for k, v in stages.items() if k not in ("learned", "watched")}
+    return finish.Finished(learned=learned, watched=watched, **single)
 
 
 @flow(name="train", flow_run_name="train-{config}", **TOLD)
@@ -104,6 +118,7 @@ def train_all(config: str, settings: list[str] | None) -> dict[str, Any]:
     """The stages of a training, one after the other."""
     options, now = as_dict(load_config(config, settings or [])), datetime.now(UTC).isoformat()
     orders = ingest_orders(options, now)
+    watched = {watch.ORDERS: watch_orders(options, orders)}
     matrices = build_matrices(options, orders)
     learned = [learn(options, matrices, moment) for moment in pipeline.training_moments(Path(matrices))]
     ranker = blend(options, learned)
@@ -111,8 +126,9 @@ def train_all(config: str, settings: list[str] | None) -> dict[str, Any]:
     evaluation = evaluate(options, matrices, judged, ranker)
     deployed = fit_models(options, matrices, pipeline.NOW)
     model = package_model(options, matrices, deployed, ranker, evaluation)
+    watched[watch.LISTS] = watch_lists(options, orders, model)
     stages = {"ingested": orders, "matrices": matrices, "learned": learned, "blended": ranker, "judged": judged,
-              "deployed": deployed, "evaluated": evaluation, "packaged": model}  # fmt: skip
+              "deployed": deployed, "evaluated": evaluation, "packaged": model, "watched": watched}  # fmt: skip
     registered = register(options, stages, now)
     page = report(options, stages, registered, now)
     tell(evaluation, page, registered)
@@ -127,6 +143,7 @@ def tell(evaluation: str, page: str, registered: dict[str, Any]) -> None:
         f"- registered: **{registered['name']} version {registered['version']}** as `{registered['alias']}`: "
         f"{registered['reason']}",
         f"- report: `{page}/report.html`",
+        *(f"- {line}" for line in told(pipeline.read_json(Path(page) / "drift.json"))),
         "", "| contender | task | recall@10 | low | high |", "| --- | --- | --- | --- | --- |",
         *(
             f"| {r['contender']} | {r['task']} | {r['value']:.4f} | {r['low']:.4f} | {r['high']:.4f} |"

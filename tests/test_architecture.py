@@ -24,6 +24,7 @@ ROOMS = (
     ("offers",),
     ("serving",),
     ("evaluation",),
+    ("monitoring",),
     ("registry",),
 )
 FLOOR = {room: at for at, rooms in enumerate(ROOMS) for room in rooms}

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from recsys import cli_models, cli_score
+from recsys import cli_drift, cli_models, cli_score
 from recsys.errors import InputError
 
 
@@ -82,7 +82,7 @@ def train(config: str, settings: tuple[str, ...]) -> None:
     from recsys.progress import progress_bar
 
     options = _load(config, settings)
-    with progress_bar(options.split.train_moments + 9):
+    with progress_bar(options.split.train_moments + 11):
         report, registered = training.train(options, datetime.now(UTC))
     _close(pipeline.read_json(report / "metrics.json"), report.parent / "latest" / "report.html", registered)
 
@@ -110,7 +110,7 @@ def _report(config: str, settings: tuple[str, ...]) -> Path:
     from recsys.progress import progress_bar, step
 
     options, now = _load(config, settings), datetime.now(UTC)
-    with progress_bar(options.split.train_moments + 8):
+    with progress_bar(options.split.train_moments + 10):
         finished = training.judge(options, now)
         with step("report"):
             return write_report(options, finished, now)
@@ -211,6 +211,7 @@ def doctor(config: str, settings: tuple[str, ...], mend: bool, as_json: bool) ->
 
 cli_models.add_to(main, with_config, _load)
 cli_score.add_to(main, with_config)
+cli_drift.add_to(main, with_config, _load)
 
 if __name__ == "__main__":
     main()

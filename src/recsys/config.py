@@ -26,6 +26,7 @@ from recsys.data.interactions import InteractionOptions
 from recsys.data.splits import SplitOptions
 from recsys.errors import InputError
 from recsys.evaluation.protocols import EvaluationOptions
+from recsys.monitoring.options import MonitoringOptions, require_sane
 from recsys.names import require_plain_name
 from recsys.ranking.base_models import ModelOptions
 from recsys.ranking.features import FEATURES, GROUPS
@@ -61,6 +62,7 @@ class Config:
     ranker: HybridOptions = field(default_factory=HybridOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     registry: RegistryOptions = field(default_factory=RegistryOptions)
+    monitoring: MonitoringOptions = field(default_factory=MonitoringOptions)
     run: RunOptions = field(default_factory=RunOptions)
     tune: TuneOptions = field(default_factory=TuneOptions)
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
@@ -207,6 +209,7 @@ def _refuse_out_of_range(config: Config, place: str) -> None:
     require_plain_name(config.registry.model_name, f"{place}: registry.model_name")
     require_plain_name(config.registry.experiment, f"{place}: registry.experiment")
     _refuse_wrong_ks(config.evaluation, place)
+    require_sane(config.monitoring, place)
     _refuse_unknown_names("ranker.objectives", config.ranker.objectives, OBJECTIVES, place)
     _refuse_unknown_names("ranker.drop", config.ranker.drop, {*GROUPS, *FEATURES}, place)
     if not config.ranker.objectives:

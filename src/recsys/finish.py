@@ -6,7 +6,7 @@ import re
 import resource
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from recsys import watch
 from recsys.config import Config, as_dict
 from recsys.customer_privacy import hash_example, hash_table, key_of
 from recsys.data.databases import redact_all
@@ -48,13 +49,14 @@ class Finished:
     deployed: Path
     evaluated: Path
     packaged: Path
+    watched: dict[str, Path] = field(default_factory=dict)  # orders, lists: compared with the last accepted run
 
     def stages(self) -> dict[str, Path]:
         learned = {f"learn {at + 1}": path for at, path in enumerate(self.learned)}
         return {
             "ingest": self.ingested, "matrices": self.matrices, **learned, "blend": self.blended,
             "fit before the test": self.judged, "evaluate": self.evaluated, "fit on everything": self.deployed,
-            "package": self.packaged,
+            "package": self.packaged, **{f"compare {part}": path for part, path in self.watched.items()},
         }  # fmt: skip
 
 
@@ -94,6 +96,7 @@ def _fill(fresh: Path, config: Config, finished: Finished, now: datetime, regist
         write_json(fresh / "examples.json", [hash_example(e, key) for e in read_json(fresh / "examples.json")])
         hash_table(pl.read_parquet(fresh / "per_query.parquet"), key).write_parquet(fresh / "per_query.parquet")
     shutil.copyfile(finished.ingested / "ingest.json", fresh / "ingest.json")
+    write_json(fresh / "drift.json", watch.summary(config, finished.watched))
     write_json(fresh / "run.json", run_facts(config, finished, now, registered))
     build_report(fresh, fresh / "report.html")
     save_figures(fresh, fresh / "figures")
@@ -188,6 +191,7 @@ def handed_over(config: Config, finished: Finished, now: datetime) -> Training:
         figures=_judged(finished).figures(),
         example=_example(finished.matrices, key_of(config)),
         at=now,
+        monitoring=watch.record(config, finished.watched),
     )
 
 

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from recsys.registry import calibration_plots, findings, quality_plots, run_plots, segment_findings, segment_plots
+from recsys.registry import (
+    calibration_plots,
+    drift_findings,
+    drift_plots,
+    findings,
+    quality_plots,
+    run_plots,
+    segment_findings,
+    segment_plots,
+)
 from recsys.registry.run_files import Row, RunFiles, load_run_files, number, select, tasks_of
 from recsys.registry.theme import PAPER, chart_style, to_svg
 
@@ -55,6 +64,7 @@ def plots_of(run: RunFiles) -> list[Plot]:
         *_comparison_plots(run),
         *_segment_plots(run),
         *_ranker_plots(run),
+        *_drift_plots(run),
         *_run_plots(run),
     ]
 
@@ -145,6 +155,30 @@ def _ranker_plots(run: RunFiles) -> list[Plot]:
             note="On the dashed line a probability means what it says. Both scales are logarithmic; bars are "
             "intervals, a triangle stands where nothing was bought, larger dots stand for more rows.",
             draw=partial(calibration_plots.reliability, run),
+        ))  # fmt: skip
+    return found
+
+
+def _drift_plots(run: RunFiles) -> list[Plot]:
+    """Only where there was an accepted run to compare with."""
+    found: list[Plot] = []
+    orders, lists = (drift_plots.charts_of(run.drift, part) for part in ("orders", "lists"))
+    if orders:
+        found.append(Plot(
+            key="drift-daily", section="drift", title=drift_findings.daily_finding(run.drift),
+            note="A pale last bar is a day that is not over yet.", draw=partial(drift_plots.daily, run.drift),
+        ))  # fmt: skip
+    if "categories" in orders:
+        found.append(Plot(
+            key="drift-orders", section="drift", title=drift_findings.check_finding(run.drift, "category_mix"),
+            note="Categories by size; the longer the line between two dots, the more a category moved.",
+            draw=partial(drift_plots.orders, run.drift),
+        ))  # fmt: skip
+    if lists:
+        found.append(Plot(
+            key="drift-lists", section="drift", title=drift_findings.check_finding(run.drift, "list_overlap"),
+            note="The same sampled customers asked both models; lists of ten.",
+            draw=partial(drift_plots.lists, run.drift),
         ))  # fmt: skip
     return found
 

@@ -3,7 +3,7 @@
 import platform
 import subprocess
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import distributions
 from pathlib import Path
@@ -44,6 +44,7 @@ class Training:
     figures: Figures
     example: tuple[str, list[str]]
     at: datetime
+    monitoring: dict[str, Any] = field(default_factory=dict)  # profiles for the next run to be compared with
 
 
 def log_training(client: MlflowClient, training: Training, options: RegistryOptions) -> Any:
@@ -53,6 +54,7 @@ def log_training(client: MlflowClient, training: Training, options: RegistryOpti
         "data_digest": training.data_digest,
         "git_commit": git_commit(),
         "title": training.name,
+        **tracking.drift_tags(training.monitoring),
     }
     with tracking.training_run(training.name, tags) as run_id:
         tracking.log_params(training.config)
@@ -83,6 +85,7 @@ def _log_figures(training: Training) -> None:
     mlflow.log_metrics({f"{r['task']}_{r['segment']}_{r['metric']}_at_{r['k']}": r["value"] for r in best})
     mlflow.log_input(_dataset(training), context="training")
     tracking.log_text(training.recipe, RECIPE)
+    tracking.log_text(training.monitoring, tracking.MONITORING)
     tracking.log_text(training.config, "config.json")
     tracking.log_text("\n".join(environment()), "environment.txt")
     tracking.log_text(training.figures.as_dict(), FIGURES)

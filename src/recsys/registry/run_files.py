@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ REQUIRED_KEYS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunFiles:
-    """What one run left behind; `calibration`, `segments` and `cold_start` are empty where it did not write them."""
+    """What one run left behind; what it may leave out (`calibration` and on) is empty where it did."""
 
     metrics: Row
     ingest: Row
@@ -47,6 +47,7 @@ class RunFiles:
     calibration: Mapping[str, Row]
     segments: list[Row]
     cold_start: list[Row]
+    drift: Row = field(default_factory=dict)
 
     @property
     def best(self) -> str:
@@ -78,6 +79,7 @@ def load_run_files(directory: Path) -> RunFiles:
         calibration=_optional(directory, "calibration.json", {}),
         segments=_optional(directory, "segments.json", []),
         cold_start=_optional(directory, "cold_start.json", []),
+        drift=_optional(directory, "drift.json", {}),
     )
 
 

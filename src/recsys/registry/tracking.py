@@ -20,6 +20,7 @@ from recsys.registry.options import RegistryOptions
 from recsys.registry.orphans import owner_tags
 
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # opens on the training runs, not on traces
+MONITORING = "monitoring.json"  # artifact of a training's run, written before its version exists
 MAX_PARAM = 500  # characters of one MLflow parameter
 MAX_TAG = 4000  # and of one tag, with room to spare
 
@@ -107,6 +108,13 @@ def flatten(options: dict[str, Any], at: str = "") -> dict[str, Any]:
         name = f"{at}.{key}" if at else key
         out |= flatten(value, name) if isinstance(value, dict) and value else {name: value}
     return out
+
+
+def drift_tags(monitoring: dict[str, Any]) -> dict[str, str]:
+    """How the run compared with the last accepted one, and whether a person accepted what would have stopped it."""
+    if not monitoring:
+        return {}
+    return {"drift": str(monitoring["verdict"]), "drift_accepted": "yes" if monitoring["accepted"] else "no"}
 
 
 def log_contender(contender: str, records: list[dict[str, Any]]) -> None:
