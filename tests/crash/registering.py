@@ -63,7 +63,7 @@ def handed(home: Path):
     return training, options
 
 
-def wait_for(file: Path, seconds: float = 60) -> None:
+def wait_for(file: Path, seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while not file.exists():
         assert time.monotonic() < until, f"{file} did not come"

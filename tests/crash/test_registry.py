@@ -27,6 +27,7 @@ from tests.crash import registering
 pytestmark = pytest.mark.crash
 ROOT = Path(__file__).parents[2]
 KILLS = 20
+PATIENCE = 400  # seconds for what takes a few on a machine of one's own
 NAME = "recsys"
 
 
@@ -38,7 +39,7 @@ def server():
     context.set_forkserver_preload(["mlflow", "mlflow.pyfunc", "tests.crash.registering"])
     first = context.Process(target=registering.ready)
     first.start()
-    first.join(120)
+    first.join(PATIENCE)
     assert first.exitcode == 0
     return context
 
@@ -67,7 +68,7 @@ def run(server, home):
     def make(target, *words, after=None):
         process = server.Process(target=target, args=(home, *words))
         process.start()
-        process.join(after if after is not None else 120)
+        process.join(after if after is not None else PATIENCE)
         killed = process.exitcode is None
         if killed:
             process.kill()
@@ -156,7 +157,7 @@ def test_registrations_at_once_queue_and_each_is_judged_against_the_champion_of_
     for process in processes:
         process.start()
     for process in processes:
-        process.join(200)
+        process.join(PATIENCE)
     said = "".join((home / f"log-{at}").read_text() for at in range(4))
     assert [p.exitcode for p in processes] == [0] * 4, said
     found = [client.search_model_versions(f"name = '{NAME}' and tags.`key` = 'at-once-{at}'") for at in range(4)]
@@ -182,7 +183,7 @@ def test_four_trainings_at_once_on_one_store_finish(small_options, tmp_path):
                 env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )
         )  # fmt: skip
-    said = [process.communicate(timeout=400) for process in processes]
+    said = [process.communicate(timeout=PATIENCE) for process in processes]
     assert [p.returncode for p in processes] == [0] * 4, said
     for out, _ in said:
         assert "guardrails passed" in out
