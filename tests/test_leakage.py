@@ -86,6 +86,8 @@ def arrays(thing):
     """All numbers and words in a TrainData, a model or rows, flat."""
     if isinstance(thing, np.ndarray):
         return [thing]
+    if isinstance(thing, tuple) and thing and isinstance(thing[0], tuple):  # names of each level
+        return [a for part in thing for a in arrays(part)]
     if sp.issparse(thing):
         return [thing.data, thing.indices, thing.indptr]
     if isinstance(thing, BaseModels):

@@ -91,9 +91,9 @@ def test_a_trained_run_holds_no_password_of_its_config(trained, small_config):
     uri = "postgresql://reader:hunter2secret@127.0.0.1:9/shop"
     config = small_config(home, {"data.catalog.path": uri, "notes": ["see s3://key:hunter2secret@bucket"]})
     finished = _finished(trained)
-    handed = finish.handed_over(config, finished)
+    handed = finish.handed_over(config, finished, NOW)
     assert "reader:***@" in json.dumps(handed.config)
-    assert "hunter2secret" not in json.dumps([handed.config, handed.recipe, handed.metrics])
+    assert "hunter2secret" not in json.dumps([handed.config, handed.recipe, handed.figures.metrics])
 
 
 def _finished(trained) -> finish.Finished:
@@ -138,7 +138,7 @@ def test_a_report_with_hashed_customers_names_none(trained, monkeypatch, tmp_pat
     for example in json.loads((report / "examples.json").read_text()):
         assert example["customer_id"] not in known
         assert example["title"].startswith(f"Customer {example['customer_id']}")
-    assert finish.handed_over(config, finished).example[0] not in known
+    assert finish.handed_over(config, finished, NOW).example[0] not in known
     monkeypatch.delenv(KEY_VARIABLE)
     with pytest.raises(InputError, match=KEY_VARIABLE):
         finish.write_report(config, finished, NOW)

@@ -19,14 +19,17 @@ from recsys.config import Config, as_dict
 from recsys.customer_privacy import hash_example, hash_table, key_of
 from recsys.data.databases import redact_all
 from recsys.errors import InputError
+from recsys.evaluation.protocols import HYBRID
 from recsys.hashing import hash_id
 from recsys.leftovers import UNFINISHED_REPORT
 from recsys.pipeline import NOW, TEST, read_json, recipe, write_json
 from recsys.recipes import Judged, compare_recipe
 from recsys.registry.figures import save_figures
+from recsys.registry.golden import Golden, golden_of
 from recsys.registry.log_training import Training, git_commit
 from recsys.registry.register import attach_report, quiet, register
 from recsys.registry.report import build_report
+from recsys.serving.recommender import Recommender
 from recsys.stages import abandoned, seconds
 
 SHOWN_VERSIONS = ("recsys", "polars", "numpy", "scipy", "implicit", "lightgbm", "scikit-learn", "mlflow", "prefect")
@@ -179,6 +182,7 @@ def _judged(finished: Finished) -> Judged:
 
 def handed_over(config: Config, finished: Finished, now: datetime) -> Training:
     """What the registry needs of a finished training."""
+    example = _example(finished.matrices, key_of(config))
     return Training(
         name=config.title,
         recommender=finished.packaged / "recommender",
@@ -189,10 +193,17 @@ def handed_over(config: Config, finished: Finished, now: datetime) -> Training:
         config=redact_all(_of_training(config)),
         recipe=recipe(config),
         figures=_judged(finished).figures(),
-        example=_example(finished.matrices, key_of(config)),
+        example=example,
+        golden=_golden(finished.packaged / "recommender", example),
         at=now,
         monitoring=watch.record(config, finished.watched),
     )
+
+
+def _golden(directory: Path, example: tuple[str, list[str]]) -> Golden:
+    """The model's own answers, before it is logged."""
+    model = Recommender.load(directory)
+    return golden_of(model.recommend, len(model.items), model.contender == HYBRID, *example)
 
 
 def _of_training(config: Config) -> dict[str, Any]:

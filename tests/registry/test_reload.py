@@ -19,10 +19,10 @@ ITEMS = 2
 
 
 @pytest.fixture(scope="module")
-def golden(fitted, small_shop, tmp_path_factory) -> Golden:
-    folder = tmp_path_factory.mktemp("recommender")
-    fitted.recommender.save(folder)
-    return golden_of(folder, small_shop.data.customers.ids[0], list(fitted.recommender.items.ids[:ITEMS]))
+def golden(fitted, small_shop) -> Golden:
+    model = fitted.recommender
+    known = small_shop.data.customers.ids[0], list(model.items.ids[:ITEMS])
+    return golden_of(model.recommend, len(model.items), True, *known)
 
 
 def test_the_requests_are_answered_as_they_should_be(golden):

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from recsys.data.histories import LEVELS
+from recsys.errors import InputError
 from recsys.monitoring.measures import binned, decile_edges
 from recsys.monitoring.options import MonitoringOptions
 
@@ -184,8 +185,10 @@ def hash_of(name: str, seed: int = 0) -> str:
 
 def _span(orders: pl.DataFrame) -> tuple[datetime, datetime]:
     first, last = orders["ordered_at"].min(), orders["ordered_at"].max()
-    assert isinstance(first, datetime)
-    assert isinstance(last, datetime)
+    if not isinstance(first, datetime) or not isinstance(last, datetime):
+        raise InputError(
+            "no order was accepted, so there is nothing to learn from; recsys ingest says what was refused"
+        )
     return first, last
 
 

@@ -2,14 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from recsys.evaluation.protocols import HYBRID
-from recsys.serving.recommender import Recommender
 
 K = 5
 NOBODY = "no customer of this shop \N{EM DASH} 0"
@@ -18,6 +14,7 @@ RUBBISH = ('{"k": -3}', "no JSON", '{"no such key": 1}')
 RTOL, ATOL = 1e-4, 1e-6  # of equal scores; BLAS of other threads adds in another order
 
 Ask = Callable[[pd.DataFrame], pd.DataFrame]
+Recommend = Callable[..., Sequence[Any]]
 Rows = list[dict[str, Any]]
 
 
@@ -34,14 +31,18 @@ class Golden:
         return {"requests": self.requests, "answers": self.answers, "k": self.k, "whole": self.whole}
 
 
-def golden_of(recommender: Path, customer: str, items: Sequence[str]) -> Golden:
-    """Ask a saved Recommender directly, without MLflow; `items` are a cart of items that it knows."""
-    model = Recommender.load(recommender)
-    k = max(1, min(K, len(model.items) - len(items)))
+def golden_of(recommend: Recommend, known: int, whole: bool, customer: str, items: Sequence[str]) -> Golden:
+    """Ask a Recommender directly, without MLflow.
+
+    recommend  its method, called with customers, baskets and options
+    known      items that it knows
+    items      a cart of items that it knows
+    """
+    k = max(1, min(K, known - len(items)))
     requests = golden_requests(customer, list(items), k)
-    answers = model.recommend(*([r[c] for r in requests] for c in ("customer_id", "basket", "options")))
+    answers = recommend(*([r[c] for r in requests] for c in ("customer_id", "basket", "options")))
     said = [{"item_ids": a.item_ids, "scores": a.scores, "error": a.error} for a in answers]
-    return Golden(requests, said, k, model.contender == HYBRID)
+    return Golden(requests, said, k, whole)
 
 
 def golden_requests(customer: str, items: list[str], k: int) -> Rows:

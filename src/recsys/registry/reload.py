@@ -127,8 +127,11 @@ def in_a_fresh_process(folder: Path, golden: Golden, options: GateOptions) -> tu
 
 @cache
 def refused_modules() -> list[str]:
-    """Top-level modules installed here that the requirements of a served model do not bring along."""
-    served = set(_closure(REQUIREMENTS))
+    """Top-level modules installed here that the requirements of a served model do not bring along.
+
+    Whole MLflow is installed here; it looks for its own dependencies where mlflow-skinny, the requirement, does not.
+    """
+    served = set(_closure((*REQUIREMENTS, "mlflow")))
     beyond = {module for module, owners in packages_distributions().items()
               if not served & {_canonical(owner) for owner in owners}}  # fmt: skip
     return sorted(beyond | set(TRAINING_ONLY))
