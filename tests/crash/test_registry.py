@@ -103,24 +103,25 @@ def champion_answers(client) -> int:
 
 
 def test_a_registration_killed_anywhere_leaves_the_champion_and_is_finished_by_a_rerun(first, run, home):
-    rng, client, killed = random.Random(3), connected(home), 0
-    for at in range(KILLS):
-        key, before = f"trial-{at}", champions.serving(client, NAME)
-        died, code = run(registering.registers, key, home / "log", after=rng.uniform(0, 1.1) * first)
+    rng, client, whole, killed, tried = random.Random(3), connected(home), first, 0, 0
+    while killed < KILLS:
+        key, before, began = f"trial-{tried}", champions.serving(client, NAME), time.monotonic()
+        died, code = run(registering.registers, key, home / "log", after=rng.uniform(0, 1) * whole)
         assert died or code == 0, (home / "log").read_text()
-        killed += died
+        killed, tried = killed + died, tried + 1
+        whole = whole if died else time.monotonic() - began  # the machine is less busy now
+        assert tried < 3 * KILLS, "trials are killed too late"
         made = [int(v.version) for v in client.search_model_versions(f"name = '{NAME}' and tags.`key` = '{key}'")]
         assert champion_answers(client) in {before, *made}, "the champion of before, or the new one, loads"
         assert run(registering.registers, key, home / "log") == (False, 0), (home / "log").read_text()
         (version,) = client.search_model_versions(f"name = '{NAME}' and tags.`key` = '{key}'")
         assert version.tags[SETTLED] == "yes"
         assert champions.serving(client, NAME) == int(version.version), "better beyond doubt, so it serves"
-    assert killed >= KILLS // 2, "most trials were killed before they were done"
     experiment = client.get_experiment_by_name("recsys").experiment_id
     assert client.search_runs([experiment], "attributes.status = 'RUNNING'") == []
     served = champions.history(client, NAME)
     assert served == sorted(served), "every promotion is in the history once, in order"
-    assert len(served) == len(set(served)) == KILLS + 2
+    assert len(served) == len(set(served)) == tried + 2
 
 
 def test_an_alias_move_killed_anywhere_leaves_a_champion_that_loads(first, run, server, home):
