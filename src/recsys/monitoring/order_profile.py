@@ -186,9 +186,7 @@ def hash_of(name: str, seed: int = 0) -> str:
 def _span(orders: pl.DataFrame) -> tuple[datetime, datetime]:
     first, last = orders["ordered_at"].min(), orders["ordered_at"].max()
     if not isinstance(first, datetime) or not isinstance(last, datetime):
-        raise InputError(
-            "no order was accepted, so there is nothing to learn from; recsys ingest says what was refused"
-        )
+        raise InputError("no order was accepted, so nothing can be learned; recsys ingest says what was refused")
     return first, last
 
 
