@@ -19,9 +19,11 @@ from recsys.errors import InputError
 from recsys.pipeline import NOW, TEST, read_json, recipe, write_json
 from recsys.recipes import Judged, compare_recipe
 from recsys.registry.figures import save_figures
+from recsys.registry.golden import golden_of
 from recsys.registry.log_training import Training, git_commit
 from recsys.registry.register import attach_report, quiet, register
 from recsys.registry.report import build_report
+from recsys.serving.recommender import Recommender
 from recsys.stages import alive, seconds
 
 SHOWN_VERSIONS = ("recsys", "polars", "numpy", "scipy", "implicit", "lightgbm", "scikit-learn", "mlflow", "prefect")
@@ -170,9 +172,10 @@ def _judged(finished: Finished) -> Judged:
 
 def handed_over(config: Config, finished: Finished, now: datetime) -> Training:
     """What the registry needs of a finished training."""
+    recommender, example = finished.packaged / "recommender", _example(finished.matrices)
     return Training(
         name=config.title,
-        recommender=finished.packaged / "recommender",
+        recommender=recommender,
         orders=finished.ingested / "checked" / "orders.parquet",
         key=finished.packaged.name,
         data_digest=_data_digest(finished),
@@ -180,7 +183,8 @@ def handed_over(config: Config, finished: Finished, now: datetime) -> Training:
         config={name: options for name, options in as_dict(config).items() if name != "tune"},  # no part of a training
         recipe=recipe(config),
         figures=_judged(finished).figures(),
-        example=_example(finished.matrices),
+        example=example,
+        golden=golden_of(Recommender.load(recommender), *example),
         at=now,
     )
 

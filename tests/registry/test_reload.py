@@ -19,10 +19,8 @@ ITEMS = 2
 
 
 @pytest.fixture(scope="module")
-def golden(fitted, small_shop, tmp_path_factory) -> Golden:
-    folder = tmp_path_factory.mktemp("recommender")
-    fitted.recommender.save(folder)
-    return golden_of(folder, small_shop.data.customers.ids[0], list(fitted.recommender.items.ids[:ITEMS]))
+def golden(fitted, small_shop) -> Golden:
+    return golden_of(fitted.recommender, small_shop.data.customers.ids[0], list(fitted.recommender.items.ids[:ITEMS]))
 
 
 def test_the_requests_are_answered_as_they_should_be(golden):
@@ -110,6 +108,7 @@ def test_the_serving_set_is_what_the_requirements_bring_along():
 
 
 SCRIPT = """
+import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
@@ -117,14 +116,13 @@ class Model(PythonModel):
     def load_context(self, context):
         import polars
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pd.DataFrame, params=None):
         return model_input
 
 set_model(Model())
 """
 
 
-@pytest.mark.filterwarnings("ignore:.*Add type hints to the `predict` method")
 def test_a_model_that_needs_more_than_the_serving_set_does_not_load(golden, trained, tmp_path):
     """It imports a library of training when it is loaded; here that is installed, where it serves it is not."""
     (tmp_path / "script.py").write_text(SCRIPT)

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from recsys.evaluation.protocols import HYBRID
-from recsys.serving.recommender import Recommender
 
 K = 5
 NOBODY = "no customer of this shop \N{EM DASH} 0"
@@ -34,9 +32,8 @@ class Golden:
         return {"requests": self.requests, "answers": self.answers, "k": self.k, "whole": self.whole}
 
 
-def golden_of(recommender: Path, customer: str, items: Sequence[str]) -> Golden:
-    """Ask a saved Recommender directly, without MLflow; `items` are a cart of items that it knows."""
-    model = Recommender.load(recommender)
+def golden_of(model: Any, customer: str, items: Sequence[str]) -> Golden:
+    """Ask a Recommender directly, without MLflow; `items` are a cart of items that it knows."""
     k = max(1, min(K, len(model.items) - len(items)))
     requests = golden_requests(customer, list(items), k)
     answers = model.recommend(*([r[c] for r in requests] for c in ("customer_id", "basket", "options")))

@@ -15,7 +15,8 @@ from mlflow import MlflowClient
 from mlflow.data.polars_dataset import from_polars
 
 from recsys.errors import InputError
-from recsys.registry import golden, orphans, served, tracking
+from recsys.registry import orphans, served, tracking
+from recsys.registry.golden import Golden
 from recsys.registry.guardrails import Figures
 from recsys.registry.options import RegistryOptions
 
@@ -43,6 +44,7 @@ class Training:
     recipe: dict[str, Any]
     figures: Figures
     example: tuple[str, list[str]]
+    golden: Golden
     at: datetime
 
 
@@ -87,7 +89,7 @@ def _log_figures(training: Training) -> None:
     tracking.log_text(training.config, "config.json")
     tracking.log_text("\n".join(environment()), "environment.txt")
     tracking.log_text(training.figures.as_dict(), FIGURES)
-    tracking.log_text(golden.golden_of(training.recommender, *training.example).as_dict(), GOLDEN)
+    tracking.log_text(training.golden.as_dict(), GOLDEN)
     for contender in sorted({r["contender"] for r in metrics["records"]}):
         tracking.log_contender(contender, metrics["records"])
 
