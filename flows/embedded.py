@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from prefect.cache_policies import NO_CACHE
+
 from recsys.config import load_config
 from recsys.errors import InputError
 from recsys.pipeline import read_json
@@ -16,6 +18,7 @@ from recsys.processes import started
 from recsys.progress import progress_bar
 from recsys.registry.terminal import closing_table, console, model_line
 
+Options = dict[str, Any]  # the configuration as plain values; tasks exchange these and names of finished directories
 MARK = "RECSYS_EMBEDDED"  # environment variable that the embedded server inherits: directory|owner|owner's start
 
 
@@ -28,6 +31,15 @@ def worth_a_retry(_task: Any, _run: Any, state: Any) -> bool:
     except BaseException:
         return True
     return False
+
+
+# stages and partitions keep their results by content, so Prefect caches nothing; a retry goes on behind the last one
+RETRIED: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "retries": 2,
+    "retry_delay_seconds": [5, 60],
+    "retry_condition_fn": worth_a_retry,
+}
 
 
 def run_embedded(flow: Callable[..., dict[str, Any]], about: str) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 
-from flows.embedded import run_quietly, worth_a_retry
+from flows.embedded import RETRIED, Options, run_quietly
 from flows.hooks import TOLD
 from flows.limits import time_limit
 from recsys.config import as_dict, load_config, read_config
@@ -17,16 +16,6 @@ from recsys.progress import step
 from recsys.registry.terminal import console
 from recsys.scoring import batch
 from recsys.scoring.summary import of_customers, read_manifest, summary_markdown, summary_table
-
-Options = dict[str, Any]  # the configuration as plain values; tasks exchange these and names of finished directories
-
-# partitions keep their own results by content, so Prefect caches nothing; a retry goes on behind the last one
-RETRIED: dict[str, Any] = {
-    "cache_policy": NO_CACHE,
-    "retries": 2,
-    "retry_delay_seconds": [5, 60],
-    "retry_condition_fn": worth_a_retry,
-}
 
 
 @task(**RETRIED)

@@ -6,9 +6,8 @@ from typing import Any
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 
-from flows.embedded import run_embedded, worth_a_retry
+from flows.embedded import RETRIED, Options, run_embedded
 from flows.hooks import TOLD
 from flows.limits import time_limit
 from recsys import finish, pipeline, watch
@@ -17,16 +16,6 @@ from recsys.progress import step
 from recsys.registry.drift_findings import told
 from recsys.registry.findings import verdict
 from recsys.stages import sweep
-
-Options = dict[str, Any]  # the configuration as plain values; tasks exchange these and names of finished directories
-
-# stages keep their own results by content, so Prefect caches nothing; only what fails for outside reasons is retried
-RETRIED: dict[str, Any] = {
-    "cache_policy": NO_CACHE,
-    "retries": 2,
-    "retry_delay_seconds": [5, 60],
-    "retry_condition_fn": worth_a_retry,
-}
 
 
 @task(**RETRIED)
