@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import polars as pl
 import pytest
@@ -91,6 +92,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=later)
+
+
+@pytest.fixture(autouse=True)
+def no_store_left_open() -> None:
+    """MLflow's store is one per process: no test finds the one that another connected to."""
+    mlflow.set_tracking_uri("sqlite:////nowhere/no-store.db")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -204,8 +205,11 @@ def test_what_a_killed_call_left_open_is_closed(small_config, found, home):
     assert parent.info.status == "FINISHED"
 
 
-def test_another_seed_tries_other_values_in_a_study_of_its_own(config, found):
-    other = tune(replace(config, tune=replace(config.tune, seed=4, trials=2)), NOW, Path(config.run.reports) / "b.yaml")
+def test_another_seed_tries_other_values_in_a_study_of_its_own(config, found, small_config, home):
+    project = home()
+    shutil.copytree(config.run.store, project / "store")
+    again = small_config(project, SEARCH)
+    other = tune(replace(again, tune=replace(again.tune, seed=4, trials=2)), NOW)
     assert tried(other)[0] == tried(found)[0]
     assert tried(other)[1] != tried(found)[1]
 

@@ -61,12 +61,13 @@ def test_the_first_run_says_that_there_is_nothing_and_keeps_its_profiles(trained
     assert [p["notes"] for p in drift["parts"].values()] == [
         ["the first run: there is no champion to compare with"]
     ] * 2
+    client = tracking.connect(trained.config.registry)
     record = mlflow.artifacts.load_dict(f"runs:/{trained.registered['run_id']}/{tracking.MONITORING}")
     assert record["format"] == FORMAT
     why = "the first run: there is no champion to compare with"
     assert record["before"] == {part: {"label": None, "why": why, "profile": None} for part in ("orders", "lists")}
     assert len(record["lists"]["lists"]) == 120
-    tags = tracking.connect(trained.config.registry).get_run(trained.registered["run_id"]).data.tags
+    tags = client.get_run(trained.registered["run_id"]).data.tags
     assert (tags["drift"], tags["drift_accepted"]) == ("ok", "no")
     customers = set(pl.read_parquet(trained.config.data.orders.path)["customer_id"].drop_nulls())
     assert not [who for who in customers if f'"{who}"' in json.dumps(record)], "customers are kept as hashes"

@@ -18,7 +18,7 @@ from recsys.registry.versions import model_versions
 NOW = datetime(2024, 9, 2, 3, 4, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client(trained):
     return tracking.connect(trained.config.registry)
 

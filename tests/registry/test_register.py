@@ -31,20 +31,20 @@ WORSE, BETTER = Comparison(0.9, 0.8, 0.95, 100), Comparison(1.1, 1.05, 1.2, 100)
 NOT_THERE = ("recsys", "polars", "implicit", "prefect", "sklearn", "dataframely", "sparse_dot_topn", "flows")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client(trained):
     return tracking.connect(trained.config.registry)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def run(client, trained):
     return client.get_run(trained.registered["run_id"])
 
 
 @pytest.fixture(scope="module")
-def downloaded(trained, client, tmp_path_factory) -> Path:
+def downloaded(trained, tmp_path_factory) -> Path:
     """The champion's files, the way another machine gets them."""
-    assert client is not None
+    tracking.connect(trained.config.registry)
     folder = tmp_path_factory.mktemp("champion")
     return Path(mlflow.artifacts.download_artifacts(trained.registered["uri"], dst_path=str(folder)))
 

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 import mlflow
 from packaging.requirements import Requirement
 
+from recsys.registry import tracking
 from recsys.registry.served import REQUIREMENTS
 
 # Every finder is wrapped: what is neither of the standard library nor allowed is not found.
@@ -57,7 +58,7 @@ def closure(names: tuple[str, ...]) -> set[str]:
     return found
 
 
-def test_a_fresh_process_with_the_requirements_alone_answers(judged, tmp_path):
+def test_a_fresh_process_with_the_requirements_alone_answers(judged, trained, tmp_path):
     allowed = closure(REQUIREMENTS)
     assert not allowed & {
         "recsys",
@@ -72,6 +73,7 @@ def test_a_fresh_process_with_the_requirements_alone_answers(judged, tmp_path):
     modules = [
         m for m, of in packages_distributions().items() if {re.sub(r"[-_.]+", "-", d).lower() for d in of} & allowed
     ]
+    tracking.connect(trained.config.registry)
     folder = mlflow.artifacts.download_artifacts(judged.uri, dst_path=str(tmp_path / "served"))
     done = subprocess.run(
         [sys.executable, "-c", CODE, folder, json.dumps(modules)], capture_output=True, text=True, timeout=240,
