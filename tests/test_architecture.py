@@ -34,7 +34,7 @@ VENDORS = {  # vendor → where it may be imported, as the beginning of a path
     "prefect": ("flows/",),
     "mlflow": ("registry/", "serving/"),
     "implicit": ("models/als.py",),
-    "sklearn": ("models/content.py", "models/embedding.py", "ranking/chances.py"),
+    "sklearn": ("models/content.py", "ranking/chances.py"),
     "sparse_dot_topn": ("models/content.py",),
     "lightgbm": ("ranking/",),
     "optuna": ("tuning.py",),

@@ -228,10 +228,7 @@ def test_a_single_model_is_registered_where_it_is_best(trained, small_config, tm
         "models.user_knn": {"half_life": 1e-3, "k": 1},
         "models.content": {"half_life": 1e-3, "neighbours": 1},
         "models.tifu_knn": {"k": 1, "alpha": 1.0},
-        "models.up_cf": {"recency": 1, "locality": 30},
-        "models.transitions": {"min_joint": 1000},
         "models.basket_knn": {"k": 1},
-        "models.embedding": {"factors": 1, "min_joint": 100},
         "models.type_knn": {"level": "department", "half_life": 1e-3},
     }
     config = small_config(tmp_path, changes)

@@ -13,14 +13,11 @@ from recsys.models.als import Als
 from recsys.models.base import load, save
 from recsys.models.basket_knn import BasketKnn
 from recsys.models.content import Content
-from recsys.models.embedding import Embedding
 from recsys.models.frequency import Frequency
 from recsys.models.item_knn import ItemKnn
 from recsys.models.popularity import Popularity
 from recsys.models.tifu_knn import TifuKnn
-from recsys.models.transitions import Transitions
 from recsys.models.type_knn import TypeKnn
-from recsys.models.up_cf import UpCf
 from recsys.models.user_knn import UserKnn
 from recsys.ranking.base_models import OF_CART, OF_HISTORY, SINGLES, BaseModels, ModelOptions
 
@@ -29,12 +26,9 @@ MODELS = {
     "frequency": Frequency(half_life=30),
     "tifu_knn": TifuKnn(k=10, groups=3),
     "user_knn": UserKnn(k=10),
-    "up_cf": UpCf(recency=4),
-    "transitions": Transitions(shrink=5),
     "als": Als(factors=6, iterations=3, regularization=2.0),
     "basket_knn": BasketKnn(k=20),
     "item_knn": ItemKnn(shrink=5, half_life=40),
-    "embedding": Embedding(factors=6),
     "type_knn": TypeKnn(shrink=5),
     "content": Content(neighbours=30),
 }

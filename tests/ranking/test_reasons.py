@@ -83,7 +83,7 @@ class Oracle:
         if "item_id" in self.values:
             self.other = self.place[self.values["item_id"]]
             assert self.values["name"] == self.data.facts.names[self.other]
-            assert self.other != item or reason.code == "bought_after"
+            assert self.other != item
         return getattr(self, reason.code)()
 
     @property
@@ -112,15 +112,6 @@ class Oracle:
         orders = [set(self.items[self.back == o].tolist()) for o in set(self.back.tolist())]
         return self.other in self.cart and sum({self.item, self.other} <= o for o in orders) == self.values["times"] > 0
 
-    def bought_after(self):
-        late = self.other in set(self.items[self.back < self.models["transitions"].depth].tolist())
-        histories, times = self.data.histories, 0
-        for row in range(len(histories)):
-            lines = slice(histories.indptr[row], histories.indptr[row + 1])
-            before, after = (set(histories.orders[lines][histories.items[lines] == i]) for i in (self.other, self.item))
-            times += len({order - 1 for order in before} & after)
-        return late and times >= 2
-
     def alike_customers(self):
         shared = self.bought[:, sorted(set(self.items.tolist()))].sum(axis=1) * self.bought[:, self.item]
         return (shared > 0).sum() > (len(self.mine) > 0)  # the customer's own row does not count
@@ -129,8 +120,7 @@ class Oracle:
         return any(self.joint(self.item, other) for other in self.cart)
 
     def learned(self):
-        among = any(self.x[AT[f"{source}_rank"]] >= 1 for source in ("als", "embedding_history", "embedding_cart"))
-        return among and len(self.of()) > 0
+        return self.x[AT["als_rank"]] >= 1 and len(self.of()) > 0
 
     def similar(self):
         vectors = self.models["content"].vectors()
@@ -230,7 +220,7 @@ def test_a_group_without_contribution_is_not_named(listed, explainer, fitted, ta
     block = listed[task]
     moved = contributions(fitted.hybrid, block.ranked.features[block.rows])
     before = Counter(r.code for r in explainer.reasons_of(moved, block.ranked, block.rows, block.queries))
-    past, others = GROUPS["habit"] + GROUPS["rhythm"], (*GROUPS["collaborative"], "embedding_cart")
+    past, others = GROUPS["habit"] + GROUPS["rhythm"], GROUPS["collaborative"]
     for features, codes in ((past, ("bought_before", "reorder")), (others, ("alike_customers", "learned"))):
         changed = moved.copy()
         changed[:, [AT[name] for name in features]] = 0
@@ -254,7 +244,7 @@ def test_alone_as_in_a_block(listed, explainer, fitted):
     assert explainer.reasons(fitted.hybrid, block.ranked, block.rows[:0], block.queries) == []
 
 
-# --- planted: milk 0, bread 1, tea 2, oats 3; milk goes with bread and after tea, and reads like oats
+# --- planted: milk 0, bread 1, tea 2, oats 3; milk goes with bread, and reads like oats
 
 N = 4
 PAIR = {"item_id": "i1", "name": "Bread"}
@@ -272,13 +262,10 @@ PLANTED = [  # code, voice, lines (item, order, age), cart, features, values, se
     ("bought_together", "history", [(1, 0, 5)], [], {}, PAIR | {"where": "history"},
      "often bought with Bread, which you bought"),
     ("own_together", "own_orders", [(0, 1, 9), (1, 1, 9), (0, 0, 2), (1, 0, 2)], [1], {}, PAIR | {"times": 2}, ""),
-    ("bought_after", "after", [(1, 1, 9), (2, 0, 2)], [], {}, {"item_id": "i2", "name": "Tea"}, ""),
     ("alike_orders", "orders", [], [1], {"basket_knn": 0.1}, {}, ""),
     ("alike_customers", "customers", [(1, 0, 5)], [], {"user_knn": 0.1}, {}, ""),
-    ("alike_customers", "customers", [(1, 0, 5)], [], {"up_cf": 0.1, "own_count": 0}, {}, ""),
     ("learned", "factors", [(1, 0, 5)], [], {"als_rank": 7}, {"where": "history"}, ""),
-    ("learned", "cart_factors", [], [1], {"embedding_cart_rank": 7}, {"where": "cart"},
-     "fits your cart, as learned from all orders"),
+    ("learned", "factors", [], [1], {"als_rank": 7}, {"where": "cart"}, "fits your cart, as learned from all orders"),
     ("similar", "like_cart", [], [1, 3], {}, {"item_id": "i3", "name": "Oats", "where": "cart"}, ""),
     ("same_kind", "cart_kind", [], [1, 3], {}, {"item_id": "i3", "name": "Oats"}, ""),
     ("kind", "kind", [(3, 2, 9), (3, 1, 5), (3, 0, 2), (1, 0, 2)], [], {}, {"times": 3, "share": 0.75}, ""),
@@ -295,10 +282,10 @@ PLANTED = [  # code, voice, lines (item, order, age), cart, features, values, se
     ("weak_signals", "rhythm", [], [], {"own_count": 2, "own_interval": 14, "own_due": 1}, {}, ""),
     ("weak_signals", "rhythm", [], [], {"own_count": 3, "own_interval": 0, "own_due": 1}, {}, ""),
     ("weak_signals", "habit", [], [], {"own_count": 0, "tifu_knn": 1}, {}, ""),
-    ("weak_signals", "customers", [], [], {"up_cf": 0.1, "own_count": 1}, {}, ""),
+    ("weak_signals", "customers", [], [], {"user_knn": 0, "own_count": 1}, {}, ""),
     ("weak_signals", "cart", [(1, 0, 5)], [2, 3], {"item_knn_cart": 1}, {}, ""),
     ("weak_signals", "own_orders", [(0, 1, 9), (1, 0, 2)], [1], {"own_overlap": 1}, {}, ""),
-    ("weak_signals", "after", [(2, 5, 9)], [], {"transitions": 1}, {}, ""),
+    ("weak_signals", "factors", [(1, 0, 5)], [], {"als": 1, "als_rank": 0}, {}, ""),
     ("weak_signals", "like_history", [(0, 1, 9), (1, 0, 2)], [], {"content_history": 1}, {}, ""),
 ]  # fmt: skip
 
@@ -306,13 +293,13 @@ PLANTED = [  # code, voice, lines (item, order, age), cart, features, values, se
 @pytest.fixture(scope="module")
 def by_hand():
     """Explainer of four items whose pairs are written down here."""
-    together, before = np.zeros((N, N), np.float32), np.zeros((N, N), np.float32)
-    together[0, 1], before[0, 2], before[0, 1] = 0.3, 0.2, 0.1
+    together = np.zeros((N, N), np.float32)
+    together[0, 1] = 0.3
     alike = np.eye(N, dtype=np.float32)
     alike[0, 3], alike[0, 1] = 0.5, 0.2
     first = np.arange(N) == 0
     ids, names = tuple(f"i{at}" for at in range(N)), ("Milk", "Bread", "Tea", "Oats")
-    pairs = (sp.csr_matrix(together), sp.csr_matrix(before), 5, sp.csr_matrix(alike))
+    pairs = (sp.csr_matrix(together), sp.csr_matrix(alike))
     return Explainer(ids, names, *pairs, np.arange(N), np.array([0, 1, -1, 0]), first, first)
 
 

@@ -75,7 +75,7 @@ def test_answers_keep_their_promises(by, small_shop, requests, name):
 @pytest.mark.parametrize("name", CONTENDERS)
 def test_fallback_says_what_was_known(by, small_shop, name):
     customer, item = small_shop.data.customers.ids[0], small_shop.data.items.ids[5]
-    looks_at_history_only = name in ("user_knn", "tifu_knn", "up_cf", "transitions")
+    looks_at_history_only = name in ("user_knn", "tifu_knn")
     assert one(by[name], customer).fallback == ("popular" if name == "basket_knn" else "personal")
     assert one(by[name], customer, [item]).fallback == "personal"
     assert one(by[name], None, [item]).fallback == ("popular" if looks_at_history_only else "cart")

@@ -11,21 +11,18 @@ from ..models.als import Als
 from ..models.base import Scorer, load, save
 from ..models.basket_knn import BasketKnn
 from ..models.content import Content
-from ..models.embedding import Embedding
 from ..models.frequency import Frequency
 from ..models.item_knn import ItemKnn
 from ..models.popularity import Popularity
 from ..models.tifu_knn import TifuKnn
-from ..models.transitions import Transitions
 from ..models.type_knn import TypeKnn
-from ..models.up_cf import UpCf
 from ..models.user_knn import UserKnn
 from .item_stats import ItemStats
 
-OF_HISTORY = ("popularity", "frequency", "tifu_knn", "user_knn", "up_cf", "transitions")  # a cart changes nothing
+OF_HISTORY = ("popularity", "frequency", "tifu_knn", "user_knn")  # a cart changes nothing
 OF_BOTH = ("als",)  # cart and history in one answer
 OF_CART = ("basket_knn",)  # without a cart they say nothing
-OF_EITHER = ("item_knn", "embedding", "type_knn", "content")  # the cart, or the history where there is no cart
+OF_EITHER = ("item_knn", "type_knn", "content")  # the cart, or the history where there is no cart
 SINGLES = (*OF_HISTORY, *OF_BOTH, *OF_CART, *OF_EITHER)
 SOURCES = (
     *OF_HISTORY, *(f"{name}_history" for name in OF_EITHER), *OF_BOTH, *OF_CART, *(f"{name}_cart" for name in OF_EITHER)
@@ -40,12 +37,9 @@ class ModelOptions:
     frequency: Frequency = field(default_factory=Frequency)
     tifu_knn: TifuKnn = field(default_factory=TifuKnn)
     user_knn: UserKnn = field(default_factory=UserKnn)
-    up_cf: UpCf = field(default_factory=UpCf)
-    transitions: Transitions = field(default_factory=Transitions)
     als: Als = field(default_factory=Als)
     basket_knn: BasketKnn = field(default_factory=BasketKnn)
     item_knn: ItemKnn = field(default_factory=ItemKnn)
-    embedding: Embedding = field(default_factory=Embedding)
     type_knn: TypeKnn = field(default_factory=TypeKnn)
     content: Content = field(default_factory=Content)
 

@@ -31,12 +31,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "own_first_age", "own_orders_ago", "item_repeat",
     ),
     "rhythm": ("own_interval", "own_due", "own_due_orders", "item_interval", "item_due"),
-    "collaborative": (*_of("als"), *_of("user_knn"), *_of("up_cf"), *_of("embedding_history")),
-    "co_purchase": (*_of("item_knn_history"), *_of("transitions")),
+    "collaborative": (*_of("als"), *_of("user_knn")),
+    "co_purchase": _of("item_knn_history"),
     "cart": (
-        *_of("item_knn_cart"), *_of("basket_knn"), *_of("embedding_cart"), *_of("type_knn_cart"), "own_overlap",
-        "own_together", "cart_best", "cart_linked", "cart_confidence", "cart_recent", "cart_lift", "cart_lift_best",
-        "cart_type", "cart_category",
+        *_of("item_knn_cart"), *_of("basket_knn"), *_of("type_knn_cart"), "own_overlap", "own_together", "cart_best",
+        "cart_linked", "cart_confidence", "cart_recent", "cart_lift", "cart_lift_best", "cart_type", "cart_category",
     ),
     "content": (*_of("content_history"), *_of("content_cart")),
     "category": (

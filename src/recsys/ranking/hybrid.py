@@ -16,12 +16,13 @@ from .features import FEATURES, GROUPS
 class HybridOptions:
     """How candidates are found and the ranker is trained."""
 
-    per_source: int = 100  # candidates from each source
+    per_source: int = 75  # candidates from each source
     negatives: float = 0.03  # share of the candidates that were not bought, kept for training
     short_histories: float = 0.15  # share of the training orders asked again with 0 to 3 orders of history
     small_orders: float = 0.5  # an order weighs 1 / (its relevant items ^ this): 0 = all alike
     trees: int = 100
     leaves: int = 31
+    depth: int = 7  # of a tree, 0 = any; reasons cost its square
     learning_rate: float = 0.12
     min_leaf: int = 100  # training rows in a leaf
     objectives: tuple[str, ...] = ("rank_xendcg", "binary")
@@ -168,8 +169,9 @@ def standardised(values: Floats, query: Ints, n_queries: int) -> Floats:
 
 def _params(options: HybridOptions, objective: str) -> dict[str, Any]:
     return {
-        "objective": objective, "num_leaves": options.leaves, "learning_rate": options.learning_rate,
-        "min_data_in_leaf": options.min_leaf, "feature_fraction": 0.7, "bagging_fraction": 0.8, "bagging_freq": 1,
-        "lambda_l2": 5.0, "max_bin": 127, "lambdarank_truncation_level": 20, "seed": options.seed, "verbosity": -1,
-        "num_threads": options.threads, "deterministic": True, "force_row_wise": True, "feature_pre_filter": False,
+        "objective": objective, "num_leaves": options.leaves, "max_depth": options.depth or -1,
+        "learning_rate": options.learning_rate, "min_data_in_leaf": options.min_leaf, "feature_fraction": 0.7,
+        "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0, "max_bin": 127,
+        "lambdarank_truncation_level": 20, "seed": options.seed, "verbosity": -1, "num_threads": options.threads,
+        "deterministic": True, "force_row_wise": True, "feature_pre_filter": False,
     }  # fmt: skip

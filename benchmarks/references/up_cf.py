@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 import scipy.sparse as sp
 
-from ..data.histories import Csr, Floats, Histories, TrainData
-from .base import unknown_rows
+from recsys.data.histories import Csr, Floats, Histories, TrainData
+from recsys.models.base import unknown_rows
 
 
 def scaled(matrix: Csr, power: float) -> Csr:
