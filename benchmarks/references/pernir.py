@@ -11,8 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from recsys.data.histories import Csr, Floats, Histories, TrainData
-from recsys.models.base import dense, unknown_rows
-from recsys.models.user_knn import nearest, unit_rows
+from recsys.models.base import dense, unit_rows, unknown_rows
+from recsys.models.user_knn import nearest
 
 
 def basket_recency(histories: Histories) -> Floats:

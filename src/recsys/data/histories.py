@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Csr = sp.csr_matrix
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
+OF_LINES = ("rows", "n_orders", "_cells", "_decayed", "counts", "last_age", "first_age")  # kept; no cart in them
 LEVELS = ("department", "category", "type")  # of the catalog, from wide to narrow
 
 
@@ -114,8 +115,28 @@ class Histories:
         return self.sums(self.weights)
 
     def decayed(self, half_life: float) -> Csr:
-        """CSR (n, n_items): weights halved every `half_life` days."""
-        return self.sums(self.weights * np.float32(0.5) ** (self.ages / np.float32(half_life)))
+        """CSR (n, n_items): weights halved every `half_life` days; kept, since most models ask for the same."""
+        if half_life not in self._decayed:
+            if len(self._decayed) >= 4:  # a search asks for many
+                self._decayed.clear()
+            faded = self.weights * np.float32(0.5) ** (self.ages / np.float32(half_life))
+            self._decayed[half_life] = self.sums(faded)
+        return self._decayed[half_life]
+
+    @cached_property
+    def _decayed(self) -> dict[float, Csr]:
+        return {}
+
+    def cart_or_decayed(self, half_life: float) -> Csr:
+        """CSR (n, n_items): the cart, and the decayed history of the queries without one."""
+        has_cart = self.has_cart
+        if has_cart.all():
+            return self.cart
+        past = self.decayed(half_life)
+        if not has_cart.any():
+            return past
+        keep = sp.diags_array((~has_cart).astype(np.float32))
+        return sp.csr_matrix(self.cart + keep @ past)
 
     def order_decayed(self, rate: float) -> Csr:
         """CSR (n, n_items): weights times `rate` for each later order of the query."""
@@ -162,8 +183,10 @@ class Histories:
         return Histories(np.concatenate([[0], np.cumsum(sizes)]), *lines, self.cart, self.customers)
 
     def with_cart(self, cart: Csr) -> "Histories":
-        """The same histories with another cart, CSR (n, n_items)."""
-        return replace(self, cart=cart)
+        """The same histories with another cart, CSR (n, n_items); what was worked out of the lines stays known."""
+        other = replace(self, cart=cart)
+        other.__dict__.update({name: self.__dict__[name] for name in OF_LINES if name in self.__dict__})
+        return other
 
     def without_cart(self) -> "Histories":
         return self.with_cart(no_carts(len(self), self.n_items))

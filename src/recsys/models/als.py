@@ -49,7 +49,8 @@ class Als:
 
     def fold_in(self, queries: Histories) -> Floats:
         """float32 (n, factors): x = (YᵀY + λI + Σ (c − 1) y yᵀ)⁻¹ Σ c y over the items of history and cart."""
-        confidence = self._confidence((queries.counts + queries.cart).tocsr())
+        bought = queries.counts if not queries.cart.nnz else (queries.counts + queries.cart).tocsr()
+        confidence = self._confidence(bought)
         left = np.repeat(self.gram_[None], len(queries), axis=0)
         right = np.zeros((len(queries), self.factors), np.float32)
         for row in range(len(queries)):

@@ -4,6 +4,7 @@ A model is a dataclass: keyword-only hyperparameters stored untouched, learned a
 underscore. `fit` forgets the past. `score` answers for any history and cart; NaN = this model cannot say.
 """
 
+import itertools
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -33,6 +34,27 @@ M = TypeVar("M")
 def dense(matrix: Csr) -> Floats:
     """CSR → float32 array."""
     return np.asarray(matrix.toarray(), np.float32)
+
+
+def product(rows: Csr, matrix: Csr) -> Floats:
+    """`rows @ matrix` as an array, float32 (n, m): the sums of SciPy's sparse product in half its time."""
+    out = np.zeros((rows.shape[0], matrix.shape[1]), np.float32)
+    for at, (begin, end) in enumerate(itertools.pairwise(rows.indptr)):
+        if end > begin:
+            out[at] = matrix[rows.indices[begin:end]].T @ rows.data[begin:end]
+    return out
+
+
+def with_data(matrix: Csr, data: np.ndarray) -> Csr:
+    """Other float32 values in the same cells; the pattern is shared."""
+    return sp.csr_matrix((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def unit_rows(matrix: Csr) -> Csr:
+    """Rows divided by their Euclidean length; empty rows stay empty."""
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    length = np.sqrt(np.bincount(row, np.square(matrix.data, dtype=np.float64), minlength=matrix.shape[0]))
+    return with_data(matrix, matrix.data / np.maximum(length, 1e-9)[row])
 
 
 def high_cells(scores: Floats, k: int) -> tuple[Ints, Ints]:

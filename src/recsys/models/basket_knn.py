@@ -7,8 +7,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..data.histories import Csr, Floats, Histories, TrainData
-from .base import dense, unknown_rows
-from .user_knn import nearest_cells, unit_rows
+from .base import product, unit_rows, unknown_rows, with_data
+from .user_knn import nearest_cells
 
 
 @dataclass(kw_only=True)
@@ -30,8 +30,8 @@ class BasketKnn:
         return self
 
     def _weighted(self, baskets: Csr) -> Csr:
-        return sp.csr_matrix(baskets @ sp.diags_array(self.idf_))
+        return with_data(baskets, baskets.data * self.idf_[baskets.indices])
 
     def score(self, queries: Histories) -> Floats:
         alike = sp.csr_matrix(unit_rows(self._weighted(queries.cart)) @ self.unit_by_item_)
-        return unknown_rows(dense((nearest_cells(alike, self.k) @ self.orders_).tocsr()), queries.has_cart)
+        return unknown_rows(product(nearest_cells(alike, self.k), self.orders_), queries.has_cart)

@@ -9,8 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..data.histories import Csr, Floats, Histories, TrainData
-from .base import dense, unknown_rows
-from .user_knn import unit_rows
+from .base import product, unit_rows, unknown_rows
 
 # Letters that one language writes in several code points: Arabic and Persian yeh, kaf, alef, heh, hamza carriers;
 # the tatweel only stretches a word and a zero-width non-joiner only shapes it.
@@ -99,11 +98,9 @@ class Content:
         return self.rows_[self.text_]
 
     def score(self, queries: Histories) -> Floats:
-        has_cart = queries.has_cart
-        keep = sp.diags_array((~has_cart).astype(np.float32))
-        source = (queries.cart + keep @ queries.decayed(self.half_life)).tocsr()
+        source = queries.cart_or_decayed(self.half_life)
         by_text = sp.csr_matrix(
             (source.data, self.text_[source.indices], source.indptr), (len(queries), self.alike_.shape[0])
         )
-        scores = dense((by_text @ self.alike_).tocsr())[:, self.text_]
-        return unknown_rows(scores, has_cart | queries.has_history)
+        scores = product(by_text, self.alike_)[:, self.text_]
+        return unknown_rows(scores, queries.has_cart | queries.has_history)

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..data.histories import Csr, Floats, Histories, TrainData
-from .base import dense, unknown_rows
+from .base import product, unknown_rows
 
 
 def shrunk_cosine(together: Csr, sold: np.ndarray, shrink: float, min_joint: int) -> Csr:
@@ -56,7 +56,5 @@ class ItemKnn:
         return np.asarray(faded.data[kept] * scale[row[kept]] * scale[faded.indices[kept]], np.float32)
 
     def score(self, queries: Histories) -> Floats:
-        has_cart = queries.has_cart
-        keep = sp.diags_array((~has_cart).astype(np.float32))
-        source = queries.cart + keep @ queries.decayed(self.half_life)
-        return unknown_rows(dense((source @ self.cosine_).tocsr()), has_cart | queries.has_history)
+        source = queries.cart_or_decayed(self.half_life)
+        return unknown_rows(product(source, self.cosine_), queries.has_cart | queries.has_history)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import scipy.sparse as sp
 
 from ..data.histories import Csr, Floats, Histories, Ints, TrainData
-from .base import high_cells, places, unknown_rows
+from .base import high_cells, places, product, unknown_rows
 
 
-def nearest_mean(closeness: Floats, k: int) -> Floats:
-    """float32 of the shape of `closeness`: 1 / k' at the k' = min(k, finite cells) highest cells of each row, else 0.
+def nearest_mean(closeness: Floats, k: int) -> Csr:
+    """CSR float32 of the shape of `closeness`: 1 / k' at the k' = min(k, finite cells) highest cells of each row.
 
     Ties at the edge go to the lower column; -inf is never among them.
     """
@@ -22,9 +23,8 @@ def nearest_mean(closeness: Floats, k: int) -> Floats:
     rows, columns = rows[order], columns[order]
     kept = places(rows, len(closeness)) < k
     rows, columns = rows[kept], columns[kept]
-    shares = np.zeros(closeness.shape, np.float32)
-    shares[rows, columns] = 1 / np.bincount(rows, minlength=len(closeness))[rows]
-    return shares
+    share = (1 / np.bincount(rows, minlength=len(closeness))[rows]).astype(np.float32)
+    return sp.csr_matrix((share, (rows, columns)), shape=closeness.shape)
 
 
 def squared_lengths(matrix: Csr) -> Floats:
@@ -50,6 +50,7 @@ class TifuKnn:
 
     def fit(self, data: TrainData) -> Self:
         vectors = self._vectors(data.histories)
+        self.vectors_ = vectors
         self.by_item_ = vectors.T.tocsr()
         self.squares_ = squared_lengths(vectors)
         return self
@@ -57,11 +58,10 @@ class TifuKnn:
     def score(self, queries: Histories) -> Floats:
         own = self._vectors(queries)
         # -distance² without the own length, which orders nothing
-        closeness = 2 * (own @ self.by_item_).toarray().astype(np.float64) - self.squares_
+        closeness = 2 * product(own, self.by_item_).astype(np.float64) - self.squares_
         same = np.flatnonzero(queries.customers >= 0)
         closeness[same, queries.customers[same]] = -np.inf
-        near = (self.by_item_ @ np.ascontiguousarray(nearest_mean(closeness, self.k).T)).T
-        scores = np.ascontiguousarray(near, np.float32)
+        scores = product(nearest_mean(closeness, self.k), self.vectors_)
         scores *= np.float32(1 - self.alpha)
         scores += np.float32(self.alpha) * own.toarray()
         return unknown_rows(scores, queries.has_history)

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..data.histories import LEVELS, Floats, Histories, TrainData
-from .base import dense, unknown_rows
+from .base import product, unknown_rows
 from .item_knn import shrunk_cosine
 from .popularity import recent_share
 
@@ -49,9 +49,7 @@ class TypeKnn:
         return self
 
     def score(self, queries: Histories) -> Floats:
-        has_cart = queries.has_cart
-        keep = sp.diags_array((~has_cart).astype(np.float32))
-        source = (queries.cart + keep @ queries.decayed(self.half_life)).tocsr()
-        linked = dense(sp.csr_matrix(source @ self.member_ @ self.cosine_))
+        source = queries.cart_or_decayed(self.half_life)
+        linked = product(sp.csr_matrix(source @ self.member_), self.cosine_)
         scores = linked[:, self.code_] * self.share_
-        return unknown_rows(np.asarray(scores, np.float32), has_cart | queries.has_history)
+        return unknown_rows(np.asarray(scores, np.float32), queries.has_cart | queries.has_history)

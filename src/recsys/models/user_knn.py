@@ -8,13 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..data.histories import Csr, Floats, Histories, Ints, TrainData
-from .base import dense, high_cells, places, unknown_rows
-
-
-def unit_rows(matrix: Csr) -> Csr:
-    """Rows divided by their Euclidean length; empty rows stay empty."""
-    length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
-    return sp.csr_matrix(sp.diags_array(1 / np.maximum(length, 1e-9)) @ matrix, dtype=np.float32)
+from .base import high_cells, places, product, unit_rows, unknown_rows
 
 
 def nearest(similarity: Floats, k: int) -> Csr:
@@ -53,9 +47,9 @@ class UserKnn:
         return self
 
     def score(self, queries: Histories) -> Floats:
-        similarity = dense((unit_rows(queries.decayed(self.half_life)) @ self.unit_by_item_).tocsr())
+        similarity = product(unit_rows(queries.decayed(self.half_life)), self.unit_by_item_)
         same = np.flatnonzero(queries.customers >= 0)
         similarity[same, queries.customers[same]] = 0
         weights = nearest(similarity, self.k)
         weights.data **= 2
-        return unknown_rows(dense((weights @ self.decayed_).tocsr()), queries.has_history)
+        return unknown_rows(product(weights, self.decayed_), queries.has_history)

@@ -8,6 +8,8 @@ from ..data.histories import Floats, Histories, Ints
 from ..models.base import high_cells
 from .topk import top_k_of_rows
 
+ROWS = 48  # looked at together: of one query all sources, of many queries one source at a time
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -46,27 +48,31 @@ def candidates(
     usable = queries.cart.toarray() == 0
     if barred is not None:
         usable &= ~barred
-    spare = int((~usable).sum(axis=1).max(initial=0))  # places that refused items may take in a source's list
     chosen = np.zeros(shape, bool)
     chosen[queries.rows, queries.items] = True
-    places = {}
-    for name, values in scores.items():
-        row, column = high_cells(values, per_source + spare)
-        kept = usable[row, column] & (values[row, column] > 0)
-        row, column = row[kept], column[kept]
-        lists, _ = top_k_of_rows(row, column, values[row, column], shape[0], per_source)
-        listed, rank = np.nonzero(lists >= 0)
-        places[name] = np.zeros(shape, np.int16)
-        places[name][listed, lists[listed, rank]] = rank + 1
-        chosen[listed, lists[listed, rank]] = True
+    listed = {}
+    names, together = list(scores), max(1, ROWS // max(len(queries), 1))
+    for some in (names[at : at + together] for at in range(0, len(names), together)):
+        found = _listed(np.concatenate([scores[name] for name in some]), usable, per_source)
+        for name, lists in zip(some, found.reshape(len(some), -1, per_source), strict=True):
+            query, rank = np.nonzero(lists >= 0)
+            listed[name] = query, lists[query, rank], rank + 1
+            chosen[listed[name][:2]] = True
     chosen &= usable
     query, item = np.nonzero(chosen)
-    return Candidates(
-        query,
-        item,
-        {name: values[query, item] for name, values in scores.items()},
-        {
-            name: np.where(place[query, item] > 0, place[query, item], np.nan).astype(np.float32)
-            for name, place in places.items()
-        },
-    )
+    at = np.empty(shape, np.int32)  # row of each chosen cell
+    at[query, item] = np.arange(len(query))
+    ranks = {name: np.full(len(query), np.nan, np.float32) for name in names}
+    for name, (asked, places, rank) in listed.items():
+        ranks[name][at[asked, places]] = rank
+    return Candidates(query, item, {name: values[query, item] for name, values in scores.items()}, ranks)
+
+
+def _listed(values: Floats, usable: np.ndarray, k: int) -> Ints:
+    """int64 (len(values), k) with -1: the k best usable items above 0 of every row of one or more sources."""
+    n = len(usable)
+    spare = int((~usable).sum(axis=1).max(initial=0))  # places that refused items may take in a source's list
+    row, column = high_cells(values, k + spare)
+    value = values[row, column]
+    kept = usable[row % n, column] & (value > 0)
+    return top_k_of_rows(row[kept], column[kept], value[kept], len(values), k)[0]
