@@ -1,5 +1,7 @@
 """Histories against sums over plain lists, one line at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -150,3 +152,37 @@ def test_id_map_is_a_two_way_dictionary(ids, asked):
 @pytest.mark.parametrize("ids", [[], ["a"]])
 def test_no_positions_of_no_ids(ids):
     assert IdMap.of(ids).positions([]).tolist() == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(QUERIES)
+def test_another_cart_keeps_what_the_lines_say_and_nothing_else(queries):
+    """Also where everything was asked of the first before."""
+    h = histories(queries)
+    h.decayed(30), h.counts, h.last_age, h.first_age, h.n_orders
+    full = carts([np.array([0, 2])] * len(queries), N_ITEMS)
+    for other, cart in ((h.with_cart(full), full), (h.with_cart(full).without_cart(), no_carts(len(h), N_ITEMS))):
+        fresh = replace(histories(queries), cart=cart)
+        for mine, theirs in ((other.decayed(30), fresh.decayed(30)), (other.counts, fresh.counts),
+                             (other.last_age, fresh.last_age), (other.first_age, fresh.first_age),
+                             (other.cart, fresh.cart)):  # fmt: skip
+            np.testing.assert_array_equal(mine.toarray(), theirs.toarray())
+        np.testing.assert_array_equal(other.n_orders, fresh.n_orders)
+        np.testing.assert_array_equal(other.has_cart, fresh.has_cart)
+
+
+@settings(max_examples=40, deadline=None)
+@given(QUERIES, st.lists(st.booleans(), min_size=5, max_size=5))
+def test_the_cart_or_else_the_decayed_history(queries, with_cart):
+    """For blocks in which all, none or some have a cart."""
+    held = [np.array([1, 3]) if one else np.zeros(0, np.int64) for one in with_cart[: len(queries)]]
+    h = histories(queries).with_cart(carts(held, N_ITEMS))
+    expected = np.where(h.has_cart[:, None], h.cart.toarray(), h.decayed(20).toarray())
+    np.testing.assert_array_equal(h.cart_or_decayed(20).toarray(), expected)
+
+
+def test_few_half_lives_are_kept():
+    h = histories([[[(0, 10.0, 1.0)]]])
+    for half_life in range(1, 12):
+        assert h.decayed(half_life)[0, 0] == pytest.approx(0.5 ** (10 / half_life), rel=1e-5)
+    assert len(h._decayed) <= 4

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recsys.models.base import dense, high_cells, unknown_rows
+from recsys.models.base import dense, high_cells, product, unit_rows, unknown_rows
 
 VALUES = st.sampled_from([0.0, -0.0, 0.5, 1.0, -1.0, 3e38, -3e38, np.nan, -np.inf])
 SCORES = arrays(np.float32, st.tuples(st.integers(0, 3), st.integers(1, 70)), elements=VALUES)
@@ -44,3 +44,27 @@ def test_unknown_rows_are_nan():
     scores = unknown_rows(np.ones((3, 2), np.float32), np.array([True, False, True]))
     assert np.isnan(scores).tolist() == [[False, False], [True, True], [False, False]]
     assert dense(sp.csr_matrix((2, 3))).dtype == np.float32
+
+
+VALUES_OF_CELLS = st.sampled_from([0.0, 0.1, 1.0, -3.7, 1e5])
+CELLS = arrays(np.float32, st.tuples(st.integers(0, 4), st.just(6)), elements=VALUES_OF_CELLS)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CELLS, arrays(np.float32, (6, 9), elements=st.sampled_from([0.0, 0.3, 2.5, -1.1])))
+def test_the_product_is_that_of_scipy_to_the_last_bit(rows, matrix):
+    """Rows of nothing, and cells that stand twice, as texts of several items of a history do."""
+    sparse, right = sp.csr_matrix(rows), sp.csr_matrix(matrix)
+    twice = sp.csr_matrix((np.tile(sparse.data, 2), np.tile(sparse.indices, 2), [0, 2 * sparse.nnz]), shape=(1, 6))
+    for left in (sparse, twice):
+        found = product(left, right)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, dense((left @ right).tocsr()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(CELLS)
+def test_unit_rows_by_norm(rows):
+    length = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    found = unit_rows(sp.csr_matrix(rows)).toarray()
+    np.testing.assert_allclose(found, rows / np.where(length > 0, length, 1), rtol=1e-6)

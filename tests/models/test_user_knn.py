@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recsys.models.user_knn import UserKnn, nearest, unit_rows
+from recsys.models.base import unit_rows
+from recsys.models.user_knn import UserKnn, nearest
 
 
 def slow_score(own, others, k):
