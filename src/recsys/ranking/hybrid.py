@@ -1,6 +1,7 @@
 """The learned ranker: LightGBM over the candidates' features, ranking losses averaged with binary log loss."""
 
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from ..data.histories import Floats, Ints
 from .chances import TERMS, Chances, held_rows
 from .features import FEATURES, GROUPS
+from .tree_shap import TreeShap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,23 @@ class Hybrid:
         return {
             name: np.asarray(b.predict(x, raw_score=True, num_threads=threads)) for name, b in self.boosters.items()
         }
+
+    @cached_property
+    def _shap(self) -> TreeShap | None:
+        return TreeShap.of(self.boosters[self.reader])
+
+    def contributions(self, x: Floats) -> Floats:
+        """float64 (m, len(FEATURES)): what each feature added to a row's output of the reader; 0 where left out."""
+        out = np.zeros((len(x), len(FEATURES)))
+        if len(x):  # LightGBM divides by the number of rows
+            kept = x[:, self.columns]
+            if self._shap:
+                out[:, self.columns] = self._shap.contributions(kept)
+            else:
+                booster = self.boosters[self.reader]
+                shap = np.asarray(booster.predict(kept, pred_contrib=True, num_threads=1))
+                out[:, self.columns] = shap[:, :-1]  # the last column is the expected output
+        return out
 
     @property
     def reader(self) -> str:

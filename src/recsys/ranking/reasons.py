@@ -51,15 +51,6 @@ def by_model(name: str) -> Reason:
     return Reason("model", {"model": name}, f"ranked by {name}")
 
 
-def contributions(hybrid: Hybrid, x: Floats) -> Floats:
-    """float64 (m, len(FEATURES)): what each feature added to a row's score, by one booster; 0 where it was left out."""
-    out = np.zeros((len(x), len(FEATURES)))
-    if len(x):  # LightGBM divides by the number of rows
-        shap = hybrid.boosters[hybrid.reader].predict(x[:, hybrid.columns], pred_contrib=True, num_threads=1)
-        out[:, hybrid.columns] = np.asarray(shap)[:, :-1]  # the last column is the expected score
-    return out
-
-
 @dataclass(frozen=True)
 class Explainer:
     """Turns contributions into reasons.
@@ -90,7 +81,7 @@ class Explainer:
 
     def reasons(self, hybrid: Hybrid, ranked: Ranked, rows: np.ndarray, queries: Histories) -> list[Reason]:
         """One reason for each of `rows` of the ranked candidates; contributions are computed for these alone."""
-        return self.reasons_of(contributions(hybrid, ranked.features[rows]), ranked, rows, queries)
+        return self.reasons_of(hybrid.contributions(ranked.features[rows]), ranked, rows, queries)
 
     def reasons_of(self, moved: Floats, ranked: Ranked, rows: np.ndarray, queries: Histories) -> list[Reason]:
         """The same from contributions float (len(rows), len(FEATURES))."""
