@@ -154,6 +154,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "ranker.trees": (1, 1e5),
     "ranker.leaves": (2, 131072),
     "ranker.depth": (0, 1000),
+    "ranker.reranked": (1, 1e9),
     "ranker.learning_rate": (1e-6, 1),
     "ranker.min_leaf": (1, 1e9),
     "ranker.threads": (1, 1024),

@@ -1,5 +1,7 @@
 """The ranker learns, forgets nothing on disk, and answers the same on any number of threads."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,9 +48,11 @@ def test_the_feature_that_decides_is_found():
 @pytest.mark.parametrize("objectives", [("lambdarank",), ("binary",), ("lambdarank", "binary")])
 def test_a_saved_ranker_scores_the_same(tmp_path, objectives):
     rows = planted()
-    hybrid = Hybrid.fit(rows, HybridOptions(trees=5, min_leaf=5, threads=1, objectives=objectives, drop=("cart",)))
+    hybrid = Hybrid.fit(rows, HybridOptions(trees=5, min_leaf=5, threads=1, objectives=objectives, drop=("cart",),
+                                             reranked=7))  # fmt: skip
     hybrid.save(tmp_path / "hybrid")
     back = Hybrid.load(tmp_path / "hybrid")
+    assert back.reranked == hybrid.reranked == 7
     query = np.repeat(np.arange(60), 20)
     assert set(back.boosters) == set(objectives)
     np.testing.assert_array_equal(back.columns, hybrid.columns)
@@ -98,6 +102,31 @@ def test_score_of_a_query_does_not_depend_on_the_others(fitted):
     whole = scores_of(fitted.hybrid, rows.x, query, 60)
     alone = scores_of(fitted.hybrid, rows.x[40:60], np.zeros(20, int), 1)
     np.testing.assert_allclose(alone, whole[40:60], rtol=1e-6)
+
+
+@pytest.mark.parametrize("reranked", [1, 3, 19, 20, 150])
+def test_all_boosters_order_the_best_of_the_reader_and_the_others_follow(reranked):
+    """Queries of 20, of one and of no candidate; without ties but where all is alike."""
+    rows = planted()
+    hybrid = replace(Hybrid.fit(rows, OPTIONS), reranked=reranked)
+    assert hybrid.reader == "binary"
+    query = np.concatenate([np.repeat(np.arange(5), 20), [6]])
+    x = rows.x[: len(query)]
+    score, chance = hybrid.judge(x, query, np.zeros(8, bool))
+    first, second = hybrid.output("binary", x), hybrid.output("rank_xendcg", x)
+    for q in range(8):
+        mine = np.flatnonzero(query == q)
+        order = sorted(mine, key=lambda r: (-first[r], r))
+        best, others = order[:reranked], order[reranked:]
+        if not len(mine):
+            continue
+        z = [(out[best] - out[best].mean()) / max(out[best].std(), 1e-9) for out in (first, second)]
+        np.testing.assert_allclose(score[best], np.mean(z, axis=0), atol=1e-5)
+        for low, high in zip(others[1:], others, strict=False):
+            assert score[low] - score[high] == pytest.approx(first[low] - first[high], abs=1e-5)
+        if others:
+            assert score[others[0]] <= score[best].min() + 1e-6
+    np.testing.assert_array_equal(chance, hybrid.chances.probabilities(first, np.zeros(len(x), bool)))
 
 
 # --- blend

@@ -209,7 +209,7 @@ def test_every_feature_has_one_voice_but_for_price_and_context():
 def test_contributions_are_what_the_booster_adds_up(listed, fitted):
     x = listed["cart"].ranked.features[:20]
     moved = fitted.hybrid.contributions(x)
-    raw = fitted.hybrid.outputs(x)[fitted.hybrid.reader]
+    raw = fitted.hybrid.output(fitted.hybrid.reader, x)
     expected = raw - moved.sum(axis=1)
     np.testing.assert_allclose(expected, expected[0], atol=5e-6)  # the same expected score for all
     assert fitted.hybrid.contributions(x[:0]).shape == (0, len(FEATURES))

@@ -1,5 +1,6 @@
 """The learned ranker: LightGBM over the candidates' features, ranking losses averaged with binary log loss."""
 
+import json
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ import lightgbm as lgb
 import numpy as np
 
 from ..data.histories import Floats, Ints
+from ..models.base import places
 from .chances import TERMS, Chances, held_rows
 from .features import FEATURES, GROUPS
 from .tree_shap import TreeShap
@@ -28,6 +30,7 @@ class HybridOptions:
     learning_rate: float = 0.12
     min_leaf: int = 100  # training rows in a leaf
     objectives: tuple[str, ...] = ("rank_xendcg", "binary")
+    reranked: int = 150  # candidates of a query, the best by one booster, that the others are asked about too
     drop: tuple[str, ...] = ()  # features or groups left out (ablations)
     threads: int = 2
     seed: int = 0
@@ -72,11 +75,12 @@ class TrainingRows:
 
 @dataclass(frozen=True)
 class Hybrid:
-    """Trained boosters by objective; scores are means of per-query standardised outputs."""
+    """Trained boosters by objective; the reader judges all candidates, all of them together order its best."""
 
     boosters: dict[str, lgb.Booster]
     chances: Chances
     columns: Ints = field(default_factory=lambda: np.arange(len(FEATURES)))
+    reranked: int = HybridOptions.reranked
 
     @classmethod
     def fit(cls, rows: TrainingRows, options: HybridOptions | None = None) -> "Hybrid":
@@ -88,19 +92,17 @@ class Hybrid:
         boosters = {o: lgb.train(_params(options, o), data, options.trees) for o in options.objectives}
         judged = held if held.any() else np.ones(len(held), bool)
         query = np.repeat(np.arange(len(rows.sizes)), rows.sizes)[judged]
-        found = cls(boosters, Chances(np.zeros((2, TERMS))), columns)
-        raw = found.outputs(rows.x[judged], options.threads)[found.reader]
+        found = cls(boosters, Chances(np.zeros((2, TERMS))), columns, options.reranked)
+        raw = found.output(found.reader, rows.x[judged], options.threads)
         chances = Chances.fit(raw, rows.y[judged], rows.with_cart[query], options.negatives)
         return replace(found, chances=chances)
 
-    def outputs(self, x: Floats, threads: int = 1) -> dict[str, Floats]:
-        """Raw output of each booster, float64 (m,)."""
-        x = np.ascontiguousarray(x[:, self.columns]) if len(self.columns) < x.shape[1] else x
+    def output(self, name: str, x: Floats, threads: int = 1) -> Floats:
+        """Raw output of a booster, float64 (m,)."""
         if not len(x):  # LightGBM divides by the number of rows
-            return {name: np.zeros(0) for name in self.boosters}
-        return {
-            name: np.asarray(b.predict(x, raw_score=True, num_threads=threads)) for name, b in self.boosters.items()
-        }
+            return np.zeros(0)
+        x = np.ascontiguousarray(x[:, self.columns]) if len(self.columns) < x.shape[1] else x
+        return np.asarray(self.boosters[name].predict(x, raw_score=True, num_threads=threads))
 
     @cached_property
     def _shap(self) -> TreeShap | None:
@@ -127,12 +129,21 @@ class Hybrid:
     def judge(self, x: Floats, query: Ints, with_cart: np.ndarray, threads: int = 1) -> tuple[Floats, Floats]:
         """Scores and probabilities, float32 (m,) each; `with_cart` bool (n_queries,).
 
-        The score is the mean of the boosters' outputs, each standardised within its query.
+        The score of the `reranked` best of a query by the reader is the mean of the boosters' outputs, each
+        standardised within them; the others follow in the reader's order.
         """
-        outputs = self.outputs(x, threads)
-        score = np.mean([standardised(out, query, len(with_cart)) for out in outputs.values()], axis=0)
-        chances = self.chances.probabilities(outputs[self.reader], with_cart[query])
-        return np.asarray(score, np.float32), chances
+        n = len(with_cart)
+        first = self.output(self.reader, x, threads)
+        best = within(first, query, n) < self.reranked
+        outputs = [first[best]] + [self.output(name, x[best], threads) for name in self.boosters if name != self.reader]
+        score = np.empty(len(x))
+        score[best] = np.mean([standardised(out, query[best], n) for out in outputs], axis=0)
+        lowest, edge = np.full(n, np.inf), np.full(n, np.inf)
+        np.minimum.at(lowest, query[best], score[best])
+        np.minimum.at(edge, query[best], first[best])
+        behind = query[~best]
+        score[~best] = lowest[behind] - edge[behind] + first[~best]
+        return np.asarray(score, np.float32), self.chances.probabilities(first, with_cart[query])
 
     def importances(self) -> dict[str, float]:
         """Share of the total gain per feature, mean over boosters."""
@@ -144,14 +155,17 @@ class Hybrid:
         directory.mkdir(parents=True)
         np.save(directory / "columns.npy", self.columns)
         np.save(directory / "chances.npy", self.chances.weights)
+        (directory / "hybrid.json").write_text(json.dumps({"reranked": self.reranked}))
         for name, booster in self.boosters.items():
             booster.save_model(directory / f"{name}.txt")
 
     @classmethod
     def load(cls, directory: Path) -> "Hybrid":
         files = sorted(directory.glob("*.txt"), key=lambda f: f.stem)
-        chances = Chances(np.load(directory / "chances.npy"))
-        return cls({f.stem: lgb.Booster(model_file=f) for f in files}, chances, np.load(directory / "columns.npy"))
+        chances = Chances(np.load(directory / "chances.npy", allow_pickle=False))
+        columns = np.load(directory / "columns.npy", allow_pickle=False)
+        facts = json.loads((directory / "hybrid.json").read_text())
+        return cls({f.stem: lgb.Booster(model_file=f) for f in files}, chances, columns, facts["reranked"])
 
 
 def _dataset(rows: TrainingRows, kept: np.ndarray, columns: Ints, options: HybridOptions) -> lgb.Dataset:
@@ -175,6 +189,14 @@ def kept_columns(drop: tuple[str, ...]) -> Ints:
     """Positions of the features that are neither named in `drop` nor in a group named there."""
     gone = set(drop) | {name for group in drop for name in GROUPS.get(group, ())}
     return np.array([i for i, name in enumerate(FEATURES) if name not in gone], np.int64)
+
+
+def within(values: Floats, query: Ints, n_queries: int) -> Ints:
+    """int64 (m,): place of each row among those of its query, 0 = the highest value; ties in their order."""
+    order = np.lexsort((-values, query))
+    out = np.empty(len(values), np.int64)
+    out[order] = places(query[order], n_queries)
+    return out
 
 
 def standardised(values: Floats, query: Ints, n_queries: int) -> Floats:
