@@ -55,8 +55,11 @@ def _tell(what: str, took: list[float]) -> None:
 
 
 def ranker(known: Any, rng: np.random.Generator, requests: int) -> None:
-    """The boosters and probabilities alone, on 500 candidates of real customers, one thread."""
-    took = []
+    """The boosters and probabilities alone, on 500 candidates of real customers, and contributions of ten of them.
+
+    The latter beside LightGBM's own; one thread.
+    """
+    took, ours, lightgbm = [], [], []
     for _ in range(requests):
         queries = known.queries(rng.integers(len(known.customers), size=1), [np.zeros(0, np.int64)])
         ranked = rank(known.models, known.hybrid, queries, known.per_source)
@@ -64,7 +67,15 @@ def ranker(known: Any, rng: np.random.Generator, requests: int) -> None:
         before = time.perf_counter()
         known.hybrid.judge(x, np.zeros(CANDIDATES, np.int64), np.zeros(1, bool))
         took.append((time.perf_counter() - before) * 1e3)
+        before = time.perf_counter()
+        known.hybrid.contributions(x[:10])
+        ours.append((time.perf_counter() - before) * 1e3)
+        before = time.perf_counter()
+        known.hybrid.boosters[known.hybrid.reader].predict(x[:10], pred_contrib=True, num_threads=1)
+        lightgbm.append((time.perf_counter() - before) * 1e3)
     _tell("ranker", took)
+    _tell("reasons", ours)
+    _tell("LightGBM", lightgbm)
 
 
 def implicit_alone(known: Any, rng: np.random.Generator, requests: int) -> None:

@@ -49,8 +49,6 @@ class Embedding:
         return sp.csr_matrix(cells, shape=together.shape)
 
     def score(self, queries: Histories) -> Floats:
-        has_cart = queries.has_cart
-        keep = sp.diags_array((~has_cart).astype(np.float32))
-        source = (queries.cart + keep @ queries.decayed(self.half_life)).tocsr()
+        source = queries.cart_or_decayed(self.half_life)
         scores = np.asarray((source @ self.sources_) @ self.targets_.T, np.float32)
-        return unknown_rows(scores, has_cart | queries.has_history)
+        return unknown_rows(scores, queries.has_cart | queries.has_history)

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from recsys.data.histories import Csr, Floats, Histories, TrainData
-from recsys.models.base import dense, unit_rows, unknown_rows
+from recsys.models.base import dense, product, unit_rows, unknown_rows
 from recsys.models.user_knn import nearest
 
 
@@ -71,7 +71,7 @@ class PerNir:
 
     def _neighbours(self, own: Csr, queries: Histories) -> Floats:
         """Cosine / number of neighbours of the k nearest customers, float32 (n, n_customers), else 0."""
-        similarity = dense((unit_rows(own) @ self.unit_by_item_).tocsr())
+        similarity = product(unit_rows(own), self.unit_by_item_)
         same = np.flatnonzero(queries.customers >= 0)
         similarity[same, queries.customers[same]] = 0
         near = nearest(similarity, self.k)

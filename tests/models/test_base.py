@@ -68,3 +68,8 @@ def test_unit_rows_by_norm(rows):
     length = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
     found = unit_rows(sp.csr_matrix(rows)).toarray()
     np.testing.assert_allclose(found, rows / np.where(length > 0, length, 1), rtol=1e-6)
+
+
+def test_unit_rows():
+    rows = unit_rows(sp.csr_matrix(np.float32([[3, 4], [0, 0], [0, 1e-3]])))
+    np.testing.assert_allclose(rows.toarray(), [[0.6, 0.8], [0, 0], [0, 1]], rtol=1e-6)

@@ -5,12 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recsys.models.base import unit_rows
 from recsys.models.user_knn import UserKnn, nearest
 
 
@@ -65,8 +63,3 @@ def test_nearest_keeps_the_k_largest_positive(similarity, k):
         expected = np.zeros_like(values)
         expected[order] = values[order]
         np.testing.assert_array_equal(kept[row], expected)
-
-
-def test_unit_rows():
-    rows = unit_rows(sp.csr_matrix(np.float32([[3, 4], [0, 0], [0, 1e-3]])))
-    np.testing.assert_allclose(rows.toarray(), [[0.6, 0.8], [0, 0], [0, 1]], rtol=1e-6)

@@ -96,9 +96,11 @@ def test_one_tree_by_all_orders_of_the_features():
         np.testing.assert_allclose(found, slow / len(orders), atol=1e-5)
 
 
-def test_trees_without_a_split_add_nothing():
+def test_trees_without_a_split_add_nothing(fitted, listed_rows):
     """LightGBM keeps a first tree of one leaf where nothing can be split."""
-    assert TreeShap.of(trained(min_data_in_leaf=N)) is None
+    booster = trained(min_data_in_leaf=N)
+    assert TreeShap.of(booster) is None
+    assert not Hybrid({"binary": booster}, fitted.hybrid.chances, np.arange(6)).contributions(listed_rows).any()
 
 
 def test_trees_too_large_for_a_table_are_left_to_lightgbm(fitted, listed_rows):

@@ -100,14 +100,10 @@ class Histories:
         )
         return inverse, pattern
 
-    def _on_cells(self, data: np.ndarray) -> Csr:
-        pattern = self._cells[1]
-        return sp.csr_matrix((data.astype(np.float32), pattern.indices, pattern.indptr), shape=pattern.shape)
-
     def sums(self, values: np.ndarray) -> Csr:
         """CSR (n, n_items): `values` (m,) of the lines summed per query and item."""
         inverse, pattern = self._cells
-        return self._on_cells(np.bincount(inverse, values, minlength=pattern.nnz))
+        return with_data(pattern, np.bincount(inverse, values, minlength=pattern.nnz))
 
     @cached_property
     def counts(self) -> Csr:
@@ -157,7 +153,7 @@ class Histories:
         inverse, pattern = self._cells
         out = np.full(pattern.nnz, np.inf if ufunc is np.minimum else -np.inf, np.float32)
         ufunc.at(out, inverse, values)
-        return self._on_cells(out)
+        return with_data(pattern, out)
 
     def take(self, rows: np.ndarray | slice) -> "Histories":
         """The queries at `rows`, in that order."""
@@ -200,6 +196,11 @@ class Histories:
     def has_history(self) -> np.ndarray:
         """bool (n,): at least one line of a known item."""
         return np.asarray(np.diff(self.indptr) > 0)
+
+
+def with_data(matrix: Csr, data: np.ndarray) -> Csr:
+    """Other float32 values in the same cells; the pattern is shared."""
+    return sp.csr_matrix((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def carts(items: Sequence[np.ndarray], n_items: int) -> Csr:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 import scipy.sparse as sp
 
-from ..data.histories import Csr, Floats, Histories, Ints, TrainData
+from ..data.histories import Csr, Floats, Histories, Ints, TrainData, with_data
 
 
 class Scorer(Protocol):
@@ -43,11 +43,6 @@ def product(rows: Csr, matrix: Csr) -> Floats:
         if end > begin:
             out[at] = matrix[rows.indices[begin:end]].T @ rows.data[begin:end]
     return out
-
-
-def with_data(matrix: Csr, data: np.ndarray) -> Csr:
-    """Other float32 values in the same cells; the pattern is shared."""
-    return sp.csr_matrix((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def unit_rows(matrix: Csr) -> Csr:

@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 import scipy.sparse as sp
 
-from ..data.histories import Csr, Floats, Histories, TrainData
-from .base import product, unit_rows, unknown_rows, with_data
+from ..data.histories import Csr, Floats, Histories, TrainData, with_data
+from .base import product, unit_rows, unknown_rows
 from .user_knn import nearest_cells
 
 

@@ -48,12 +48,13 @@ def candidates(
     usable = queries.cart.toarray() == 0
     if barred is not None:
         usable &= ~barred
+    spare = int((~usable).sum(axis=1).max(initial=0))  # places that refused items may take in a source's list
     chosen = np.zeros(shape, bool)
     chosen[queries.rows, queries.items] = True
     listed = {}
     names, together = list(scores), max(1, ROWS // max(len(queries), 1))
     for some in (names[at : at + together] for at in range(0, len(names), together)):
-        found = _listed(np.concatenate([scores[name] for name in some]), usable, per_source)
+        found = _listed(np.concatenate([scores[name] for name in some]), usable, per_source, spare)
         for name, lists in zip(some, found.reshape(len(some), -1, per_source), strict=True):
             query, rank = np.nonzero(lists >= 0)
             listed[name] = query, lists[query, rank], rank + 1
@@ -68,11 +69,9 @@ def candidates(
     return Candidates(query, item, {name: values[query, item] for name, values in scores.items()}, ranks)
 
 
-def _listed(values: Floats, usable: np.ndarray, k: int) -> Ints:
+def _listed(values: Floats, usable: np.ndarray, k: int, spare: int) -> Ints:
     """int64 (len(values), k) with -1: the k best usable items above 0 of every row of one or more sources."""
-    n = len(usable)
-    spare = int((~usable).sum(axis=1).max(initial=0))  # places that refused items may take in a source's list
     row, column = high_cells(values, k + spare)
     value = values[row, column]
-    kept = usable[row % n, column] & (value > 0)
+    kept = usable[row % len(usable), column] & (value > 0)
     return top_k_of_rows(row[kept], column[kept], value[kept], len(values), k)[0]

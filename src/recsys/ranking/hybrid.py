@@ -113,7 +113,7 @@ class Hybrid:
         out = np.zeros((len(x), len(FEATURES)))
         if len(x):  # LightGBM divides by the number of rows
             kept = x[:, self.columns]
-            if self._shap:
+            if self._shap is not None:
                 out[:, self.columns] = self._shap.contributions(kept)
             else:
                 booster = self.boosters[self.reader]
