@@ -45,8 +45,15 @@ def test_the_feature_that_decides_is_found():
     assert scores[fresh.y].min() > np.median(scores)
 
 
-@pytest.mark.parametrize("objectives", [("lambdarank",), ("binary",), ("lambdarank", "binary")])
-def test_a_saved_ranker_scores_the_same(tmp_path, objectives):
+@pytest.mark.parametrize(
+    ("objectives", "names"),
+    [
+        (("lambdarank",), {"lambdarank"}),
+        (("binary",), {"binary"}),
+        (("rank_xendcg", "binary", "rank_xendcg"), {"rank_xendcg", "binary", "rank_xendcg-2"}),
+    ],
+)
+def test_a_saved_ranker_scores_the_same(tmp_path, objectives, names):
     rows = planted()
     hybrid = Hybrid.fit(rows, HybridOptions(trees=5, min_leaf=5, threads=1, objectives=objectives, drop=("cart",),
                                              reranked=7))  # fmt: skip
@@ -54,10 +61,19 @@ def test_a_saved_ranker_scores_the_same(tmp_path, objectives):
     back = Hybrid.load(tmp_path / "hybrid")
     assert back.reranked == hybrid.reranked == 7
     query = np.repeat(np.arange(60), 20)
-    assert set(back.boosters) == set(objectives)
+    assert set(back.boosters) == names
     np.testing.assert_array_equal(back.columns, hybrid.columns)
     np.testing.assert_array_equal(scores_of(back, rows.x, query, 60), scores_of(hybrid, rows.x, query, 60))
     assert back.importances() == hybrid.importances()
+
+
+def test_an_objective_named_twice_is_asked_with_two_seeds():
+    rows = planted()
+    hybrid = Hybrid.fit(rows, HybridOptions(trees=5, min_leaf=5, threads=1, objectives=("binary", "binary"), seed=4))
+    first, second = hybrid.output("binary", rows.x), hybrid.output("binary-2", rows.x)
+    assert not np.array_equal(first, second)
+    alone = HybridOptions(trees=5, min_leaf=5, threads=1, objectives=("binary",), seed=5)
+    np.testing.assert_array_equal(second, Hybrid.fit(rows, alone).output("binary", rows.x))
 
 
 def test_fits_are_equal_on_any_number_of_threads():
@@ -113,14 +129,14 @@ def test_all_boosters_order_the_best_of_the_reader_and_the_others_follow(reranke
     query = np.concatenate([np.repeat(np.arange(5), 20), [6]])
     x = rows.x[: len(query)]
     score, chance = hybrid.judge(x, query, np.zeros(8, bool))
-    first, second = hybrid.output("binary", x), hybrid.output("rank_xendcg", x)
+    first, *more = (hybrid.output(name, x) for name in ("binary", "rank_xendcg", "rank_xendcg-2"))
     for q in range(8):
         mine = np.flatnonzero(query == q)
         order = sorted(mine, key=lambda r: (-first[r], r))
         best, others = order[:reranked], order[reranked:]
         if not len(mine):
             continue
-        z = [(out[best] - out[best].mean()) / max(out[best].std(), 1e-9) for out in (first, second)]
+        z = [(out[best] - out[best].mean()) / max(out[best].std(), 1e-9) for out in (first, *more)]
         np.testing.assert_allclose(score[best], np.mean(z, axis=0), atol=1e-5)
         for low, high in zip(others[1:], others, strict=False):
             assert score[low] - score[high] == pytest.approx(first[low] - first[high], abs=1e-5)

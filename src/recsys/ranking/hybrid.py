@@ -1,6 +1,7 @@
 """The learned ranker: LightGBM over the candidates' features, ranking losses averaged with binary log loss."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,7 @@ class HybridOptions:
     depth: int = 7  # of a tree, 0 = any; reasons cost its square
     learning_rate: float = 0.12
     min_leaf: int = 100  # training rows in a leaf
-    objectives: tuple[str, ...] = ("rank_xendcg", "binary")
+    objectives: tuple[str, ...] = ("rank_xendcg", "rank_xendcg", "binary")  # named twice: two of different seeds
     reranked: int = 150  # candidates of a query, the best by one booster, that the others are asked about too
     drop: tuple[str, ...] = ()  # features or groups left out (ablations)
     threads: int = 2
@@ -75,7 +76,7 @@ class TrainingRows:
 
 @dataclass(frozen=True)
 class Hybrid:
-    """Trained boosters by objective; the reader judges all candidates, all of them together order its best."""
+    """Trained boosters by name; the reader judges all candidates, all of them together order its best."""
 
     boosters: dict[str, lgb.Booster]
     chances: Chances
@@ -89,7 +90,13 @@ class Hybrid:
         columns = kept_columns(options.drop)
         held = held_rows(rows.sizes, rows.held, rows.y)
         data = _dataset(rows, ~held, columns, options)
-        boosters = {o: lgb.train(_params(options, o), data, options.trees) for o in options.objectives}
+        seen = Counter[str]()
+        boosters = {}
+        for objective in options.objectives:
+            again = seen[objective]
+            name = f"{objective}-{again + 1}" if again else objective
+            boosters[name] = lgb.train(_params(options, objective, options.seed + again), data, options.trees)
+            seen[objective] += 1
         judged = held if held.any() else np.ones(len(held), bool)
         query = np.repeat(np.arange(len(rows.sizes)), rows.sizes)[judged]
         found = cls(boosters, Chances(np.zeros((2, TERMS))), columns, options.reranked)
@@ -181,7 +188,7 @@ def _dataset(rows: TrainingRows, kept: np.ndarray, columns: Ints, options: Hybri
         group=sizes[sizes > 0],
         feature_name=[FEATURES[i] for i in columns],
         free_raw_data=False,
-        params=_params(options, "binary"),
+        params=_params(options, "binary", options.seed),
     ).construct()
 
 
@@ -208,11 +215,11 @@ def standardised(values: Floats, query: Ints, n_queries: int) -> Floats:
     return np.asarray(centred / np.maximum(deviation, 1e-9)[query])
 
 
-def _params(options: HybridOptions, objective: str) -> dict[str, Any]:
+def _params(options: HybridOptions, objective: str, seed: int) -> dict[str, Any]:
     return {
         "objective": objective, "num_leaves": options.leaves, "max_depth": options.depth or -1,
         "learning_rate": options.learning_rate, "min_data_in_leaf": options.min_leaf, "feature_fraction": 0.7,
         "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0, "max_bin": 127,
-        "lambdarank_truncation_level": 20, "seed": options.seed, "verbosity": -1, "num_threads": options.threads,
+        "lambdarank_truncation_level": 20, "seed": seed, "verbosity": -1, "num_threads": options.threads,
         "deterministic": True, "force_row_wise": True, "feature_pre_filter": False,
     }  # fmt: skip
