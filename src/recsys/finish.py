@@ -35,7 +35,7 @@ from recsys.stages import abandoned, seconds
 SHOWN_VERSIONS = ("recsys", "polars", "numpy", "scipy", "implicit", "lightgbm", "scikit-learn", "mlflow", "prefect")
 EVALUATED = (
     "metrics.json", "coverage.json", "importances.json", "examples.json", "segments.json", "calibration.json",
-    "cold_start.json", "per_query.parquet",
+    "cold_start.json", "commerce.json", "per_query.parquet",
 )  # fmt: skip
 REPORT = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")  # a report's folder
 

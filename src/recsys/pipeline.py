@@ -44,9 +44,12 @@ from recsys.evaluation.protocols import (
     records,
 )
 from recsys.evaluation.segments import segment_records
+from recsys.evaluation.value_lists import ValueLists, commerce_records
 from recsys.ranking.base_models import BaseModels, params
+from recsys.ranking.blend import Ranked
 from recsys.ranking.features import GROUPS
 from recsys.ranking.hybrid import Hybrid, TrainingRows
+from recsys.ranking.value import Worth
 from recsys.serving.recommender import Recommender
 from recsys.stages import stage
 from recsys.training_set import moment_rows
@@ -212,7 +215,13 @@ def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: 
     models, hybrid = BaseModels.load(fitted / "models"), Hybrid.load(blended / HYBRID)
     tasks = both_tasks(asked, data)
     chances = ProbabilityRows.of_sample(asked.height, options.seed)
-    lists = contender_lists(models, hybrid, tasks, max(options.ks), config.ranker.per_source, watch=chances)
+    by_value = ValueLists(Worth.of(data.facts.prices, data.facts.costs))
+
+    def watch(task: str, rows: np.ndarray, ranked: Ranked) -> None:
+        chances(task, rows, ranked)
+        by_value(task, rows, ranked)
+
+    lists = contender_lists(models, hybrid, tasks, max(options.ks), config.ranker.per_source, watch=watch)
     content: Any = models["content"]
     table = per_query(lists, tasks, options.ks, models.stats.share, content.vectors())
     rows = records(table, lists, len(data.items), options)
@@ -241,6 +250,7 @@ def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: 
     )
     write_json(out / "segments.json", segments)
     write_json(out / "calibration.json", calibration_records(chances, tasks, lists, options.level))
+    write_json(out / "commerce.json", commerce_records(lists, by_value.lists(), tasks, data, options))
     cold = cold_start_records(models, hybrid, config.ranker.per_source, data, tasks, lists, unknown, options)
     write_json(out / "cold_start.json", cold)
     share = hybrid.importances()

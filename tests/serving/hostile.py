@@ -60,6 +60,7 @@ class Hostile:
             "categories_out": self.pick([[], [self.pick(names)], names]),
             "owned": self.pick(["allow", "exclude"]),
             "min_probability": self.pick([0, 0.0, 0.05, 1, 1e-300]),
+            "value": self.pick([None, *({"of": "price", "weight": weight} for weight in (0, 1e-300, 0.5, 1))]),
         }
         asked = {key: value for key, value in every.items() if self.rng.random() < 0.35}
         if placement or self.rng.random() < 0.1:
@@ -120,6 +121,9 @@ NO_OPTIONS = [
     '{"min_probability": "0.5"}', '{"min_probability": -0.1}', '{"min_probability": 1.1}', '{"min_probability": NaN}',
     '{"min_probability": Infinity}', '{"min_probability": null}', '{"min_probability": true}',
     '{"min_probability": [0]}',
+    '{"value": "price"}', '{"value": {}}', '{"value": {"of": "price"}}', '{"value": {"of": "sales", "weight": 1}}',
+    '{"value": {"of": "price", "weight": 2}}', '{"value": {"of": "price", "weight": null}}', '{"value": [0.5]}',
+    '{"value": {"of": ["price"], "weight": 1}}', '{"value": {"of": "price", "weight": 1, "k": 5}}',
 ]  # fmt: skip
 
 

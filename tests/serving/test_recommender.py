@@ -269,3 +269,29 @@ def test_a_minimum_probability_shortens_the_list(by, small_shop, name):
     assert some.item_ids[: len(kept)] == kept
     none = one(by[name], customer, [item], min_probability=1)
     assert (none.item_ids, none.error) == ([], "")
+
+
+def test_lists_by_value(by, small_shop):
+    """A dearer list of the same candidates; weight 0 is the list as it stands; what cannot be had is an error."""
+    customer, prices = small_shop.data.customers.ids[3], small_shop.data.facts.prices
+    at = dict(zip(small_shop.data.items.ids, prices.tolist(), strict=True))
+    free, none, some, full = (
+        one(by["hybrid"], customer, k=10, **({} if w is None else {"value": {"of": "price", "weight": w}}))
+        for w in (None, 0, 1e-9, 1)
+    )
+    assert none == free
+    assert some.item_ids == free.item_ids
+    assert sum(at[i] for i in full.item_ids) > sum(at[i] for i in free.item_ids)
+    assert full.scores == sorted(full.scores, reverse=True)
+    whole = one(by["hybrid"], customer, k=500)
+    chance = dict(zip(whole.item_ids, whole.probabilities, strict=True))
+    assert full.probabilities == pytest.approx([chance[i] for i in full.item_ids])
+    mixed = by["hybrid"].recommend(
+        [customer] * 3, [None] * 3, [None, '{"value": {"of": "price", "weight": 1}}', '{"k": 10}']
+    )
+    assert [a.item_ids for a in mixed] == [free.item_ids, full.item_ids, free.item_ids]
+    assert "no margin of any item" in one(
+        replace(by["hybrid"], worth=replace(by["hybrid"].worth, margin=prices * np.nan)),
+        customer, value={"of": "margin", "weight": 1},
+    ).error  # fmt: skip
+    assert "but item_knn ranks here" in one(by["item_knn"], customer, value={"of": "price", "weight": 1}).error

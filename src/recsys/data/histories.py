@@ -238,6 +238,7 @@ class ItemFacts:
     names    n strings for people
     levels   int32 (n, 3): department, category, type as codes; -1 = unknown
     prices   float32 (n,): latest median price per unit; NaN = unknown
+    costs    float32 (n,): cost per unit as the catalog has it; NaN = unknown; None = no cost is known
 
     level_names   of each level, the name of each code
     others        items of the catalog beside the n that share a name of a level with one of them
@@ -251,6 +252,7 @@ class ItemFacts:
     level_names: tuple[tuple[str, ...], ...] = ((),) * len(LEVELS)
     others: IdMap = field(default_factory=lambda: IdMap(()))
     other_levels: np.ndarray = field(default_factory=lambda: np.zeros((0, len(LEVELS)), np.int32))
+    costs: Floats | None = None
 
 
 @dataclass(frozen=True)

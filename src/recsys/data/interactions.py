@@ -167,6 +167,7 @@ def item_facts(items: IdMap, catalog: pl.DataFrame, lines: pl.DataFrame) -> Item
         _prices(table.select("item_id"), lines),
         level_names,
         *_others(items, catalog, level_names),
+        table["unit_cost"].cast(pl.Float32).fill_null(float("nan")).to_numpy(),
     )
 
 

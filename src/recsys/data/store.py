@@ -45,6 +45,7 @@ def save_train_data(data: TrainData, directory: Path) -> None:
         levels=data.facts.levels,
         prices=data.facts.prices,
         other_levels=data.facts.other_levels,
+        costs=np.full(len(data.items), np.nan, np.float32) if data.facts.costs is None else data.facts.costs,
     )
     words = {name: getattr(data.facts, name) for name in ("texts", "names", "level_names")}
     words["others"] = data.facts.others.ids
@@ -64,6 +65,7 @@ def load_train_data(directory: Path) -> TrainData:
         tuple(map(tuple, words["level_names"])),
         IdMap(tuple(words["others"])),
         arrays["other_levels"],
+        arrays["costs"],
     )
     histories = load_histories(directory / "histories.npz")
     return TrainData(

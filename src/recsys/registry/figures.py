@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from recsys.registry import (
     calibration_plots,
+    commerce_page,
     drift_findings,
     drift_plots,
     findings,
@@ -156,7 +157,19 @@ def _ranker_plots(run: RunFiles) -> list[Plot]:
             "intervals, a triangle stands where nothing was bought, larger dots stand for more rows.",
             draw=partial(calibration_plots.reliability, run),
         ))  # fmt: skip
-    return found
+    return found + _commerce_plots(run)
+
+
+def _commerce_plots(run: RunFiles) -> list[Plot]:
+    return [
+        Plot(
+            key=f"value-{what}", section="worth", title=commerce_page.value_finding(run, what),
+            note="One list per weight of the worth: 0 is the list as it stands, 1 the order by probability × "
+            f"{what}. Bars are intervals of both sides.",
+            draw=partial(commerce_page.trade_off, run, what),
+        )
+        for what in commerce_page.worths(run)
+    ]  # fmt: skip
 
 
 def _drift_plots(run: RunFiles) -> list[Plot]:

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from recsys.registry import findings, group_tables, run_plots, segment_findings, segment_plots
+from recsys.registry import commerce_page, findings, group_tables, run_plots, segment_findings, segment_plots
 from recsys.registry.drift_findings import headline
 from recsys.registry.drift_table import drift_notes, drift_rows
 from recsys.registry.figures import SLIM, WIDE, Plot, plots_of
@@ -109,6 +109,7 @@ def _context(run: RunFiles) -> dict[str, Any]:
         "cold_items": group_tables.cold_items(run),
         "cold_rows": [row for row in select(run.cold_start) if row["about"] == "customers"],
         "probabilities": group_tables.probabilities(run),
+        "worth": commerce_page.worth_table(run),
         "drift": {"rows": drift_rows(run.drift), "notes": drift_notes(run.drift), "headline": headline(run.drift)},
     }
 

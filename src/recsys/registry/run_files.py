@@ -48,6 +48,7 @@ class RunFiles:
     segments: list[Row]
     cold_start: list[Row]
     drift: Row = field(default_factory=dict)
+    commerce: list[Row] = field(default_factory=list)
 
     @property
     def best(self) -> str:
@@ -80,6 +81,7 @@ def load_run_files(directory: Path) -> RunFiles:
         segments=_optional(directory, "segments.json", []),
         cold_start=_optional(directory, "cold_start.json", []),
         drift=_optional(directory, "drift.json", {}),
+        commerce=_optional(directory, "commerce.json", []),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError
+from ..ranking.value import OF
 from .placements import PLACEMENTS, short
 
 MAX_K = 500
@@ -18,7 +19,8 @@ class RequestOptions:
     """k: list length; exclude: item ids that may not be listed; only: ids that may be; owned: allow | exclude;
     min_probability: items less likely to be in the order are not listed, so that a list may be shorter, or empty;
     placement: where the list is shown, a name of PLACEMENTS, which sets other defaults for k and owned;
-    categories_in, categories_out: names of the catalog's levels, whose items alone, or not, may be listed.
+    categories_in, categories_out: names of the catalog's levels, whose items alone, or not, may be listed;
+    value: (price | margin, weight): lists by probability · worth^weight (recsys.ranking.value); None = by score.
     """
 
     k: int = 10
@@ -29,6 +31,7 @@ class RequestOptions:
     categories_out: tuple[str, ...] = ()
     owned: str = "allow"
     min_probability: float = 0.0
+    value: tuple[str, float] | None = None
 
 
 def parse_options(text: Any) -> RequestOptions:
@@ -108,6 +111,16 @@ def _probability(key: str, value: Any) -> float:
     return float(value)
 
 
+def _value(key: str, value: Any) -> tuple[str, float] | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or set(value) != {"of", "weight"} or value["of"] not in OF:
+        wanted = f'{{"of": "price", "weight": 0.5}} or null; of is one of {", ".join(OF)}'
+        raise InputError(f"options.{key} is {_short(value)}; give {wanted}")
+    weight = _probability(f"{key}.weight", value["weight"])
+    return (value["of"], weight) if weight else None
+
+
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -122,4 +135,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "categories_out": _names,
     "owned": _owned,
     "min_probability": _probability,
+    "value": _value,
 }

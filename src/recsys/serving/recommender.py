@@ -17,6 +17,7 @@ from ..ranking.blend import BLOCK, Ranked, rank
 from ..ranking.hybrid import Hybrid
 from ..ranking.reasons import POPULAR, Explainer, Reason, by_model
 from ..ranking.topk import top_k, top_k_of_rows
+from ..ranking.value import OF, Worth, in_order, value_scores
 from .categories import Categories
 from .manifest import verify_manifest, write_manifest
 from .requests import Reader, Request, with_placed
@@ -47,6 +48,7 @@ class Recommender:
     models: BaseModels
     hybrid: Hybrid
     per_source: int
+    worth: Worth
     contender: str = "hybrid"
 
     @classmethod
@@ -60,6 +62,7 @@ class Recommender:
             models,
             hybrid,
             per_source,
+            Worth.of(data.facts.prices, data.facts.costs),
             contender,
         )
 
@@ -72,6 +75,7 @@ class Recommender:
         save_ids(self.customers, directory / "customers.json")
         save_histories(self.histories, directory / "histories.npz")
         self.categories.save(directory / "categories")
+        self.worth.save(directory / "worth.npz")
         facts = {"names": self.names, "per_source": self.per_source, "contender": self.contender}
         (directory / "recommender.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
         write_manifest(directory)
@@ -89,6 +93,7 @@ class Recommender:
             BaseModels.load(directory / "models"),
             Hybrid.load(directory / "hybrid"),
             facts["per_source"],
+            Worth.load(directory / "worth.npz"),
             facts["contender"],
         )
 
@@ -103,13 +108,23 @@ class Recommender:
         reader = Reader(self.items, self.customers, self.histories, self.categories)
         for row, asked in enumerate(zip(customer_ids, baskets, options, strict=True)):
             try:
-                requests.append(reader.understand(row, *asked))
+                requests.append(self._able(reader.understand(row, *asked)))
             except InputError as error:
                 answers[row] = Answer([], [], [], [], [], "", str(error))
         for at in range(0, len(requests), BLOCK):
             block = requests[at : at + BLOCK]
             answers |= {r.row: a for r, a in zip(block, self._answer(block), strict=True)}
         return [answers[row] for row in range(len(answers))]
+
+    def _able(self, request: Request) -> Request:
+        """The request, or InputError where this model lacks what its value needs."""
+        if request.options.value is not None:
+            what = request.options.value[0]
+            if self.contender != "hybrid":
+                raise InputError(f"options.value needs probabilities, but {self.contender} ranks here; leave it out")
+            if not self.worth.any_known(what):
+                raise InputError(f"options.value: the model knows no {what} of any item; leave it out")
+        return request
 
     def queries(self, customers: Ints, cart_items: Sequence[Ints]) -> Histories:
         """Histories of the customers' rows (-1 = nobody) with carts of item positions (-1 = unknown)."""
@@ -139,7 +154,7 @@ class Recommender:
         if self.contender == "hybrid":
             found = ranked.candidates
             kept = ranked.probabilities >= floors[found.query]
-            listed = (found.query[kept], found.item[kept], ranked.scores[kept])
+            listed = (found.query[kept], found.item[kept], self._scores(ranked, requests)[kept])
             lists, scores = top_k_of_rows(*listed, len(requests), k)
             reasons = self._reasons(ranked, queries, lists, [r.options.k for r in requests])
         else:
@@ -158,6 +173,20 @@ class Recommender:
         said = [[reasons.get((at, int(i))) for i in row] for at, row in enumerate(lists)]
         rows = zip(requests, lists, scores, chances, fallbacks, said, strict=True)
         return [self._row(*row) for row in rows]
+
+    def _scores(self, ranked: Ranked, requests: list[Request]) -> np.ndarray:
+        """Scores of the candidates, by value where a request asks for it."""
+        asked = [r.options.value or ("", 0.0) for r in requests]
+        scores, found = ranked.scores, ranked.candidates
+        for what in OF:
+            rows = np.array([name == what for name, _ in asked])[found.query]
+            if rows.any():
+                query, weight = found.query[rows], np.array([w for _, w in asked])
+                p = in_order(ranked.scores[rows], ranked.probabilities[rows], query, len(requests))
+                valued = value_scores(p, self.worth.known(what)[found.item[rows]], weight[query])
+                scores = np.asarray(scores, np.float64).copy()
+                scores[rows] = valued
+        return scores
 
     def _row(
         self,
