@@ -68,7 +68,7 @@ def _champion(database: sqlite3.Connection, patient: Patient) -> Iterator[Findin
         (name,),
     ).fetchone()
     if row is None:
-        yield Finding("champion", "warn", f"model {name} has none", "recsys train registers the first")
+        yield _no_champion(database, name)
         return
     number, made, source, location = row
     days = (patient.now - datetime.fromtimestamp(made / 1000, UTC)).total_seconds() / 86_400
@@ -80,6 +80,18 @@ def _champion(database: sqlite3.Connection, patient: Patient) -> Iterator[Findin
         yield Finding("champion", "fail", f"{said}; its files are not at {folder}", "restore them, or recsys train")
     else:
         yield from _whole(said, folder)
+
+
+def _no_champion(database: sqlite3.Connection, name: str) -> Finding:
+    """What the gate, or a person, made of the latest version."""
+    latest = database.execute("SELECT max(version) FROM model_versions WHERE name = ?", (name,)).fetchone()[0]
+    if latest is None:
+        return Finding("champion", "warn", f"model {name} has none", "recsys train registers the first")
+    query = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?"
+    tags = dict(database.execute(query, (name, latest)).fetchall())
+    decision = tags.get("decision", "its training was killed or still runs")
+    said = f"model {name} has none; version {latest}: {decision}"
+    return Finding("champion", "fail", said, f"recsys promote {latest}, or recsys train")
 
 
 def _artifacts(database: sqlite3.Connection, location: str) -> Path | None:
