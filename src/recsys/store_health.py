@@ -16,9 +16,8 @@ from recsys.processes import died
 from recsys.serving.manifest import MANIFEST, verify_manifest
 
 
-def _database(uri: str) -> sqlite3.Connection:
-    file = Path(uri.removeprefix("sqlite:///")).absolute()
-    return sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=2)
+def _database(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
 
 
 def registry(patient: Patient) -> Iterator[Finding]:
@@ -31,9 +30,16 @@ def registry(patient: Patient) -> Iterator[Finding]:
     if not file.is_file():
         yield Finding("mlflow store", "warn", f"no {file} yet", "recsys train makes it")
         return
+    try:
+        yield from _local_registry(file, patient)
+    except sqlite3.DatabaseError as error:  # locked, damaged or no database
+        yield Finding("mlflow store", "fail", f"{file}: {error}", "docs/runbook.md#store-locked-or-corrupt")
+
+
+def _local_registry(file: Path, patient: Patient) -> Iterator[Finding]:
     ready, have = Path(f"{file}.ready"), version("mlflow")
     made = ready.read_text().strip() if ready.is_file() else "another version"
-    with closing(_database(uri)) as database:
+    with closing(_database(file)) as database:
         database.execute("SELECT version_num FROM alembic_version").fetchone()
         level: Level = "ok" if made == have else "warn"
         said = f"{file}: {megabytes(file):,.1f} MB, schema of MLflow {made}, installed is {have}"
