@@ -20,6 +20,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from recsys.ranking.blend import rank
 
 CANDIDATES = 500
+KINDS = ("customer", "cart", "both")
 
 
 def main() -> None:
@@ -34,24 +35,29 @@ def main() -> None:
     print(f"cold load {time.perf_counter() - started:.1f} s")
     known = model.unwrap_python_model().recommender
     rng = np.random.default_rng(0)
-    for kind in ("customer", "cart", "both"):
+    for kind in KINDS:
         took = []
         for _ in range(given.requests):
-            customer = "" if kind == "cart" else str(rng.choice(known.customers.ids))
-            basket = [] if kind == "customer" else [str(i) for i in rng.choice(known.items.ids, 3, replace=False)]
-            rows = pd.DataFrame({"customer_id": [customer], "basket": [basket], "options": [""]})
+            rows = pd.DataFrame([request(known, kind, rng)])
             before = time.perf_counter()
             model.predict(rows)
             took.append((time.perf_counter() - before) * 1e3)
-        _tell(kind, took)
+        tell(kind, took)
     ranker(known, rng, given.requests)
     implicit_alone(known, rng, given.requests)
     batch(model, known, rng)
     print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at its highest")
 
 
-def _tell(what: str, took: list[float]) -> None:
-    print(f"{what:<9} p50 {np.percentile(took, 50):.1f} ms, p99 {np.percentile(took, 99):.1f} ms")
+def request(known: Any, kind: str, rng: np.random.Generator) -> dict[str, Any]:
+    """A row that asks by a customer whom the recommender knows, by three items in a cart, or by both."""
+    customer = "" if kind == "cart" else str(rng.choice(known.customers.ids))
+    basket = [] if kind == "customer" else [str(i) for i in rng.choice(known.items.ids, 3, replace=False)]
+    return {"customer_id": customer, "basket": basket, "options": ""}
+
+
+def tell(what: str, took: list[float]) -> None:
+    print(f"{what:<19} p50 {np.percentile(took, 50):.1f} ms, p99 {np.percentile(took, 99):.1f} ms")
 
 
 def ranker(known: Any, rng: np.random.Generator, requests: int) -> None:
@@ -73,9 +79,9 @@ def ranker(known: Any, rng: np.random.Generator, requests: int) -> None:
         before = time.perf_counter()
         known.hybrid.boosters[known.hybrid.reader].predict(x[:10], pred_contrib=True, num_threads=1)
         lightgbm.append((time.perf_counter() - before) * 1e3)
-    _tell("ranker", took)
-    _tell("reasons", ours)
-    _tell("LightGBM", lightgbm)
+    tell("ranker", took)
+    tell("reasons", ours)
+    tell("LightGBM", lightgbm)
 
 
 def implicit_alone(known: Any, rng: np.random.Generator, requests: int) -> None:
@@ -89,7 +95,7 @@ def implicit_alone(known: Any, rng: np.random.Generator, requests: int) -> None:
         before = time.perf_counter()
         model.recommend(user, bought[user], N=10, filter_already_liked_items=False, recalculate_user=True)
         took.append((time.perf_counter() - before) * 1e3)
-    _tell("implicit", took)
+    tell("implicit", took)
 
 
 def batch(model: Any, known: Any, rng: np.random.Generator) -> None:
@@ -101,7 +107,7 @@ def batch(model: Any, known: Any, rng: np.random.Generator) -> None:
         before = time.perf_counter()
         model.predict(rows)
         took.append(time.perf_counter() - before)
-    print(f"batch     {480 / np.median(took):.0f} requests/s in one process")
+    print(f"batch               {480 / np.median(took):.0f} requests/s in one process")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 from prefect.cache_policies import NO_CACHE
 
 from recsys.config import load_config
-from recsys.errors import InputError
+from recsys.errors import InputError, UnavailableError
 from recsys.pipeline import read_json
 from recsys.processes import started
 from recsys.progress import progress_bar
@@ -26,6 +26,8 @@ def worth_a_retry(_task: Any, _run: Any, state: Any) -> bool:
     """Disks, networks and stores recover; a wrong config or file does not."""
     try:
         state.result(raise_on_failure=True)
+    except UnavailableError:
+        return True
     except (InputError, ValueError, TypeError, KeyError, AssertionError):
         return False
     except BaseException:

@@ -6,6 +6,7 @@ run gets it.
 
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,13 +23,14 @@ from recsys.processes import alive
 
 UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 STARTING = timedelta(minutes=10)  # a run without a process of its own may still be starting so long
+ENGINES = (b"prefect.engine", b"prefect.runner")  # in the command lines of the processes that work on runs
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-def end_lost_runs(now: datetime) -> list[str]:
+def end_lost_runs(now: datetime, starting: timedelta = STARTING) -> list[str]:
     """Mark runs of prefect.yaml's flows whose process is gone as Crashed, tell of them; returns their names.
 
-    Process numbers mean something on their own machine only, so the server has to be on this one.
+    Processes are seen on their own machine only, so the server has to be on this one.
     """
     if urlsplit(PREFECT_API_URL.value() or "").hostname not in LOOPBACK:
         raise InputError("lost runs can be told only beside a server on loopback; set PREFECT_API_URL to it")
@@ -38,7 +40,7 @@ def end_lost_runs(now: datetime) -> list[str]:
         wanted = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY)))
         for run in client.read_flow_runs(flow_run_filter=wanted):
             flow = flows.get(client.read_flow(run.flow_id).name)
-            if flow is None or run.deployment_id is None or not is_lost(run, now):
+            if flow is None or run.deployment_id is None or not is_lost(run, now, starting):
                 continue
             state: State[Any] = Crashed(message="The process of this run is gone; see docs/runbook.md")
             client.set_flow_run_state(run.id, state, force=True)
@@ -47,11 +49,31 @@ def end_lost_runs(now: datetime) -> list[str]:
     return ended
 
 
-def is_lost(run: Any, now: datetime) -> bool:
-    """Whether the process of a run is gone."""
+def is_lost(run: Any, now: datetime, starting: timedelta = STARTING) -> bool:
+    """Whether the process of a run is gone. A worker tells the server its number, `make schedule` does not."""
     if run.infrastructure_pid and str(run.infrastructure_pid).isdigit():
         return not alive(int(run.infrastructure_pid))
-    return bool(now - run.state.timestamp > STARTING)
+    at_work = has_process(str(run.id))
+    if at_work is not None and run.state.type != StateType.PENDING:  # whoever runs had a process
+        return not at_work
+    return not at_work and bool(now - run.state.timestamp > starting)
+
+
+def has_process(run: str) -> bool | None:
+    """Whether a process of this machine works on the run of that id; None where processes cannot be seen."""
+    if not Path("/proc").is_dir():
+        return None
+    mark = f"PREFECT__FLOW_RUN_ID={run}".encode()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes()
+            if any(engine in words for engine in ENGINES) and mark in (entry / "environ").read_bytes().split(b"\0"):
+                return True
+        except PermissionError:  # another user's run, maybe this one
+            return True
+        except OSError:  # it ended meanwhile
+            continue
+    return False
 
 
 def main() -> None:

@@ -13,15 +13,15 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prefect import serve
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.lost import end_lost_runs
-from flows.schedules import FILE, read_plan
+from flows.schedules import FILE, Planned, read_plan
 from recsys.errors import InputError
 
 HOST = "127.0.0.1"
@@ -39,13 +39,22 @@ def main() -> None:
         with server(given.port) as url:
             os.environ["PREFECT_API_URL"] = url  # for the processes of the runs
             with temporary_settings({PREFECT_API_URL: url}):
-                deployments = [planned.deployment() for planned in plan]
-                lost = end_lost_runs(datetime.now(UTC))
-                print(f"lost runs ended: {', '.join(lost) or 'none'}", flush=True)
-                # schedules stay on while this is down: what was missed runs once at the next start
-                serve(*deployments, pause_on_shutdown=False)
+                run_plan(plan, url)
     except InputError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
+
+
+def run_plan(plan: list[Planned], url: str) -> None:
+    """Serve until Ctrl-C or SIGTERM. Runs that are under way end with it, and the server is told so."""
+    deployments = [planned.deployment() for planned in plan]
+    print(f"lost runs ended: {', '.join(end_lost_runs(datetime.now(UTC))) or 'none'}", flush=True)
+    with suppress(SystemExit):  # Prefect's answer to SIGTERM
+        # schedules stay on while this is down: what was missed runs once at the next start
+        serve(*deployments, pause_on_shutdown=False)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: Prefect's handler would fail a second time
+    if answers(url):
+        ended = end_lost_runs(datetime.now(UTC), starting=timedelta(0))
+        print(f"runs ended with this: {', '.join(ended) or 'none'}", flush=True)
 
 
 @contextmanager
@@ -58,11 +67,15 @@ def server(port: int) -> Iterator[str]:
     words = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, env=environment, start_new_session=True)
+    over = threading.Event()
     try:
         _wait(url, process)
-        threading.Thread(target=_end_with, args=(process,), daemon=True).start()
+        threading.Thread(target=_end_with, args=(process, over), daemon=True).start()
         yield url
+        if process.poll() is not None:
+            raise InputError("Prefect's server ended, and this with it; start both again: make schedule")
     finally:
+        over.set()
         _stop(process)
 
 
@@ -83,10 +96,11 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.3)
 
 
-def _end_with(process: "subprocess.Popen[bytes]") -> None:
+def _end_with(process: "subprocess.Popen[bytes]", over: threading.Event) -> None:
     """Without its server nothing would ever run: end, so that whoever supervises starts both again."""
     process.wait()
-    os.kill(os.getpid(), signal.SIGTERM)
+    if not over.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -236,8 +236,8 @@ def test_recommend_answers_from_the_registered_champion(trained, written):
 def test_recommend_before_any_training_says_what_to_run(trained, written):
     names = {"registry__tracking_uri": trained.config.registry.tracking_uri, "registry__model_name": "none"}
     line = the_error(run("recommend", "--config", written(**names)))
-    assert "cannot load models:/none@champion" in line
-    assert "run make train first" in line
+    assert "the registered model 'none'" in line
+    assert "has no champion: it has no version; run make train first" in line
 
 
 def test_synth_writes_a_shop_once(tmp_path):

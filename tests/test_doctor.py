@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from recsys.cli import main
 from recsys.config import as_dict, read_config
 from recsys.doctor import examine
+from recsys.errors import UnavailableError
 from recsys.registry.orphans import PREFIX
 from recsys.registry.tracking import connect
 
@@ -76,10 +78,25 @@ def test_other_versions_are_named(small_config, tmp_path):
 
 
 def test_a_check_that_breaks_is_a_finding(small_config, tmp_path):
-    (tmp_path / "mlflow.db").write_text("no database")
+    (tmp_path / "mlflow.db").touch()
+    (tmp_path / "mlflow.db.ready").write_bytes(b"\xff")
     level, said = found(small_config(tmp_path))["registry"]
     assert level == "fail"
-    assert "DatabaseError" in said
+    assert "UnicodeDecodeError" in said
+
+
+def test_a_store_that_is_locked_or_none_fails_with_the_runbooks_section(small_config, mlflow_store, tmp_path):
+    config = small_config(mlflow_store(tmp_path))
+    held = sqlite3.connect(tmp_path / "mlflow.db")
+    held.execute("begin exclusive")
+    assert found(config)["mlflow store"] == ("fail", f"{tmp_path}/mlflow.db: database is locked")
+    held.rollback()
+    held.close()
+    assert found(config)["mlflow store"][0] == "ok"
+    (tmp_path / "mlflow.db").write_text("no database, but text" * 100)
+    assert found(config)["mlflow store"] == ("fail", f"{tmp_path}/mlflow.db: file is not a database")
+    with pytest.raises(UnavailableError, match=r"file is not a database; see docs/runbook\.md#store-locked"):
+        connect(config.registry)
 
 
 def test_mending_removes_what_dead_processes_left(small_options, tmp_path, dead):

@@ -42,6 +42,7 @@ def caused(outer: BaseException, inner: BaseException) -> BaseException:
         (None, "Crashed", "Process exited due to a SIGKILL signal.", "", "out of memory"),
         (InputError("row 7"), "Failed", "", "ingest_orders", "bad orders"),
         (InputError("ranker.trees = 0"), "Failed", "", "blend", "wrong configuration"),
+        (InputError("'x' has no champion: train"), "Failed", "", "plan", "champion missing or bad"),
         (sqlite3.OperationalError("database is locked"), "Failed", "", "register", "store locked or corrupt"),
         (RuntimeError("(sqlite3.DatabaseError) file is not a database"), "Failed", "", "", "store locked or corrupt"),
         (TimeoutError("over"), "TimedOut", "", "learn", "timed out"),

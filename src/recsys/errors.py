@@ -3,3 +3,7 @@
 
 class InputError(Exception):
     """Something outside the program (config, file, data, request) is wrong; the front door prints it bare."""
+
+
+class UnavailableError(InputError):
+    """A store or server outside does not answer. The user can mend it, and it may mend itself: worth another try."""

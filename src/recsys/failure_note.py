@@ -27,6 +27,7 @@ REMEDIES = {
     "bad orders": "The message names the file, the value and the remedy. Mend it, then run again.",
     "wrong configuration": "The message names the option and the remedy. Mend it, then run again.",
     "store locked or corrupt": "See who holds the MLflow store and whether it is whole, then run again.",
+    "champion missing or bad": "The message says why. Promote a version by hand, or train; then run again.",
     "timed out": "See at which stage the time went, then run again: finished stages are kept.",
     "run crashed": "The process ended without a word. Look for its killer, then run again: finished stages are kept.",
     "run cancelled": "Somebody or a rule of the schedule ended it. Nothing to do unless it was wanted.",
@@ -78,6 +79,8 @@ def kind_of(error: BaseException | None, state: str, message: str, stage: str = 
         return "out of memory"
     if _is_store(causes, text):
         return "store locked or corrupt"
+    if any(isinstance(e, InputError) and "has no champion" in str(e) for e in causes):
+        return "champion missing or bad"
     if any(isinstance(e, InputError) for e in causes):
         return "bad orders" if stage.startswith("ingest") else "wrong configuration"
     return "run crashed" if state == "Crashed" else "anything else"

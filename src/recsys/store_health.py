@@ -16,9 +16,8 @@ from recsys.processes import died
 from recsys.serving.manifest import MANIFEST, verify_manifest
 
 
-def _database(uri: str) -> sqlite3.Connection:
-    file = Path(uri.removeprefix("sqlite:///")).absolute()
-    return sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=2)
+def _database(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
 
 
 def registry(patient: Patient) -> Iterator[Finding]:
@@ -31,9 +30,16 @@ def registry(patient: Patient) -> Iterator[Finding]:
     if not file.is_file():
         yield Finding("mlflow store", "warn", f"no {file} yet", "recsys train makes it")
         return
+    try:
+        yield from _local_registry(file, patient)
+    except sqlite3.DatabaseError as error:  # locked, damaged or no database
+        yield Finding("mlflow store", "fail", f"{file}: {error}", "docs/runbook.md#store-locked-or-corrupt")
+
+
+def _local_registry(file: Path, patient: Patient) -> Iterator[Finding]:
     ready, have = Path(f"{file}.ready"), version("mlflow")
     made = ready.read_text().strip() if ready.is_file() else "another version"
-    with closing(_database(uri)) as database:
+    with closing(_database(file)) as database:
         database.execute("SELECT version_num FROM alembic_version").fetchone()
         level: Level = "ok" if made == have else "warn"
         said = f"{file}: {megabytes(file):,.1f} MB, schema of MLflow {made}, installed is {have}"
@@ -68,7 +74,7 @@ def _champion(database: sqlite3.Connection, patient: Patient) -> Iterator[Findin
         (name,),
     ).fetchone()
     if row is None:
-        yield Finding("champion", "warn", f"model {name} has none", "recsys train registers the first")
+        yield _no_champion(database, name)
         return
     number, made, source, location = row
     days = (patient.now - datetime.fromtimestamp(made / 1000, UTC)).total_seconds() / 86_400
@@ -80,6 +86,18 @@ def _champion(database: sqlite3.Connection, patient: Patient) -> Iterator[Findin
         yield Finding("champion", "fail", f"{said}; its files are not at {folder}", "restore them, or recsys train")
     else:
         yield from _whole(said, folder)
+
+
+def _no_champion(database: sqlite3.Connection, name: str) -> Finding:
+    """What the gate, or a person, made of the latest version."""
+    latest = database.execute("SELECT max(version) FROM model_versions WHERE name = ?", (name,)).fetchone()[0]
+    if latest is None:
+        return Finding("champion", "warn", f"model {name} has none", "recsys train registers the first")
+    query = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?"
+    tags = dict(database.execute(query, (name, latest)).fetchall())
+    decision = tags.get("decision", "its training was killed or still runs")
+    said = f"model {name} has none; version {latest}: {decision}"
+    return Finding("champion", "fail", said, f"recsys promote {latest}, or recsys train")
 
 
 def _artifacts(database: sqlite3.Connection, location: str) -> Path | None:

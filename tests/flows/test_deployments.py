@@ -18,12 +18,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import mlflow
+import polars as pl
 import pytest
 import yaml
 
+from recsys.scoring.publishing import damages
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.deployment
-TRAIN = "train/nightly-train"
+TRAIN, SCORE = "train/nightly-train", "score/nightly-score"
 NEXT = "models.content.max_features=300"  # another recipe: nothing of it is finished yet
 
 
@@ -50,7 +53,7 @@ class Box:
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self, *words: str) -> "subprocess.Popen[bytes]":
-        log = (self.home / f"{len(self.running)}-{words[2]}.log").open("wb")
+        log = (self.home / f"{len(self.running)}-{words[1]}.log").open("wb")
         process = subprocess.Popen(
             [sys.executable, *words], cwd=self.home, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True,
@@ -90,9 +93,9 @@ class Box:
                 time.sleep(0.5)
         return None
 
-    def trigger(self, *settings: str, **parameters: Any) -> str:
-        """Ask for a run of the training; returns its id."""
-        deployment = self.get(f"/deployments/name/{TRAIN}")
+    def trigger(self, *settings: str, of: str = TRAIN, **parameters: Any) -> str:
+        """Ask for a run of a deployment; returns its id."""
+        deployment = self.get(f"/deployments/name/{of}")
         body = {"parameters": deployment["parameters"] | parameters | {"settings": list(settings)}}
         return str(self.get(f"/deployments/{deployment['id']}/create_flow_run", body)["id"])
 
@@ -154,8 +157,8 @@ def until(true: Callable[[], Any], seconds: float, otherwise: str) -> None:
 def box(small_options, tmp_path_factory):
     home = tmp_path_factory.mktemp("box")
     changes = {
-        "run.store": "store", "run.reports": "reports", "evaluation.examples": 1,
-        "registry.tracking_uri": f"sqlite:///{home}/mlflow.db", "registry.artifacts": "artifacts",
+        "run.store": "store", "run.reports": "reports", "evaluation.examples": 1, "scoring.partition_rows": 300,
+        "scoring.workers": 1, "registry.tracking_uri": f"sqlite:///{home}/mlflow.db", "registry.artifacts": "artifacts",
     }  # fmt: skip
     made = Box(home, small_options(home, changes))
     try:
@@ -223,6 +226,22 @@ def test_a_run_completes_and_a_second_at_the_same_time_is_cancelled(box):
 
 
 @pytest.mark.usefixtures("worker")
+def test_the_scoring_asks_the_champion_and_publishes(box):
+    assert box.ends(box.trigger(of=SCORE))["state_type"] == "COMPLETED", box.logs()
+    assert_scored(box, version="1")
+
+
+def assert_scored(box: Box, version: str) -> None:
+    """The manifest names the champion, every file is as it says, and the partitions hold its rows."""
+    latest = box.home / "scores" / "latest"
+    manifest = json.loads((latest / "manifest.json").read_text())
+    assert manifest["model"]["version"] == version
+    assert damages(latest) == []
+    assert manifest["partitions"]["all"] == len(list(latest.glob("partitions/*.parquet"))) > 1
+    assert manifest["counts"]["rows"] == pl.read_parquet(latest / "partitions" / "*.parquet").height > 300
+
+
+@pytest.mark.usefixtures("worker")
 def test_a_failing_run_leaves_a_note_and_the_champion(box):
     run = box.trigger("data.orders.path=nowhere.csv")
     assert box.ends(run)["state_name"] == "Failed"
@@ -277,10 +296,89 @@ def test_after_a_power_cut_the_lost_run_is_ended_and_the_next_one_gets_its_place
     assert run_name(box, run) in box.command("-m", "flows.lost")
     assert box.run(run)["state_type"] == "CRASHED"
     assert box.note(run)["kind"] == "run crashed"
-    assert "lost runs ended: none" in box.command("-m", "flows.lost")
     box.worker()
-    assert box.ends(box.trigger(NEXT))["state_type"] == "COMPLETED", box.logs()
+    assert box.ends(box.trigger())["state_type"] == "COMPLETED", box.logs()  # finished stages are kept
 
 
 def run_name(box: Box, run: str) -> str:
     return str(box.run(run)["name"])
+
+
+# --- one box: `make schedule`, without a worker
+
+
+@pytest.fixture(scope="module")
+def one_box(box, small_options, tmp_path_factory):
+    """A folder of its own that asks the champion of the first."""
+    home = tmp_path_factory.mktemp("one-box")
+    changes = {
+        "run.store": "store", "run.reports": "reports", "registry.tracking_uri": f"sqlite:///{box.home}/mlflow.db",
+        "registry.artifacts": f"{box.home}/artifacts", "scoring.workers": 1, "scoring.partition_rows": 300,
+    }  # fmt: skip
+    box.stop()
+    made = Box(home, small_options(home, changes))
+    yield made
+    made.stop()
+
+
+def scheduled(box: Box) -> "subprocess.Popen[bytes]":
+    """What `make schedule` starts, when it serves."""
+    process = box.start("-m", "flows.serve", "--port", str(box.port))
+    log = sorted(box.home.glob("*-flows.serve.log"))[-1]
+    until(lambda: b"are being served" in log.read_bytes(), 200, log.read_text())
+    return process
+
+
+def assert_ends(box: Box, process: "subprocess.Popen[bytes]", code: int) -> str:
+    """The process ends by itself with that code, and nothing that it started is left; returns what it said."""
+    assert process.wait(60) == code, box.logs()
+    until(lambda: not processes_in(box.home), 20, f"left: {processes_in(box.home)}")
+    with pytest.raises(OSError):
+        urllib.request.urlopen(f"{box.api}/health", timeout=5)
+    return sorted(box.home.glob("*-flows.serve.log"))[-1].read_text()
+
+
+def processes_in(home: Path) -> list[str]:
+    """Command lines of the processes that work in a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (entry / "cwd").resolve() == home.resolve() and (entry / "cmdline").read_bytes():
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
+
+
+def test_one_box_serves_every_deployment_and_ends_on_sigterm(one_box, plan):
+    process = scheduled(one_box)
+    assert {one["name"] for one in one_box.get("/deployments/filter", {})} == {one["name"] for one in plan}
+    assert one_box.ends(one_box.trigger(of=SCORE))["state_type"] == "COMPLETED", one_box.logs()
+    assert_scored(one_box, version="1")
+    process.send_signal(signal.SIGTERM)
+    said = assert_ends(one_box, process, code=0)
+    assert "runs ended with this: none" in said
+
+
+def test_a_run_that_one_box_takes_with_it_is_crashed_and_its_place_free(one_box, plan):
+    """SIGINT, which is Ctrl-C: the schedules stay on, and the next run is not cancelled for a lost one."""
+    process = scheduled(one_box)
+    known = {one["name"]: one for one in one_box.get("/deployments/filter", {})}
+    assert all(known[one["name"]]["schedules"][0]["active"] and not known[one["name"]]["paused"] for one in plan)
+    run = one_box.trigger(NEXT)
+    until(lambda: one_box.tasks(run), 200, one_box.logs())
+    process.send_signal(signal.SIGINT)
+    said = assert_ends(one_box, process, code=0)
+    assert "runs ended with this: train-configs" in said
+    assert one_box.note(run)["kind"] == "run crashed"
+    process = scheduled(one_box)
+    assert one_box.run(run)["state_type"] == "CRASHED"
+    second = one_box.trigger("data.orders.path=nowhere.csv")
+    assert one_box.ends(second)["state_type"] == "FAILED", "it had its place"
+    os.killpg(server_of(process), signal.SIGKILL)
+    assert "Prefect's server ended, and this with it" in assert_ends(one_box, process, code=1)
+
+
+def server_of(process: "subprocess.Popen[bytes]") -> int:
+    """The child of `flows.serve` that is Prefect's server."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    (server,) = [int(child) for child in children if b"server" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return server

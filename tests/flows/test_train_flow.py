@@ -10,7 +10,7 @@ from prefect import flow, task
 from prefect.artifacts import Artifact
 
 from flows.train import RETRIED, train
-from recsys.errors import InputError
+from recsys.errors import InputError, UnavailableError
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -54,7 +54,8 @@ def test_what_the_user_has_to_mend_is_not_tried_again(written):
     ("error", "attempts"),
     [
         (OSError("disk"), 3), (ConnectionError("gone"), 3), (RuntimeError("server"), 3),
-        (InputError("wrong file"), 1), (ValueError("a bug"), 1), (KeyError("a bug"), 1),
+        (UnavailableError("locked"), 3), (InputError("wrong file"), 1), (ValueError("a bug"), 1),
+        (KeyError("a bug"), 1),
     ],
     ids=lambda given: type(given).__name__,
 )  # fmt: skip

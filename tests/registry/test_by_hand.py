@@ -12,6 +12,8 @@ from recsys.cli import main
 from recsys.errors import InputError
 from recsys.registry import champions, tracking
 from recsys.registry.by_hand import promote_version, roll_back
+from recsys.registry.champions import why_none
+from recsys.registry.options import RegistryOptions
 from recsys.registry.register import ROLLED_BACK, rolled_back
 from recsys.registry.versions import model_versions
 
@@ -168,3 +170,52 @@ def test_the_commands(trained, shelf, small_options, tmp_path, client):
     done = run("rollback")
     assert done.exit_code == 1
     assert "there is none before it to go back to" in done.stderr
+
+
+# --- no champion
+
+REFUSED = {"outcome": "challenger", "decision": "guardrail failed: coverage"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        (REFUSED, "version 2 was not promoted (guardrail failed: coverage); recsys models lists all, recsys promote 2 "
+                  "makes it the champion with --force --why TEXT"),
+        (REFUSED | {"decision": "this recipe was rolled back by eva"},
+         "version 2 was not promoted (this recipe was rolled back by eva); recsys models lists all, recsys promote 2 "
+         "makes it the champion"),
+        ({"outcome": "champion"}, "version 2 was promoted, but its alias is gone; recsys promote 2"),
+        ({}, "version 2 is not decided, its training was killed or still runs; train again"),
+    ],
+    ids=["guardrail", "rolled back", "alias gone", "undecided"],
+)  # fmt: skip
+def test_without_a_champion_the_latest_version_says_why(tags, said):
+    assert why_none(2, tags).startswith(said)
+
+
+def test_every_command_that_asks_the_champion_says_why_there_is_none(client, shelf, small_options, tmp_path):
+    options = shelf("refused", "r", "r")
+    for key, value in REFUSED.items():
+        client.set_model_version_tag("refused", "2", key, value)
+    changes = {"registry.tracking_uri": options.tracking_uri, "registry.model_name": "refused"}
+    (tmp_path / "shop.yaml").write_text(yaml.safe_dump(small_options(tmp_path, changes)))
+    for command in ("recommend", "score", "serve"):
+        done = CliRunner().invoke(main, [command, "--config", str(tmp_path / "shop.yaml")])
+        assert (done.exit_code, done.stderr.count("\n")) == (1, 1), done.output
+        assert done.stderr.startswith(
+            f"error: the registered model 'refused' in {options.tracking_uri} has no champion"
+        )
+        assert why_none(2, REFUSED) in done.stderr
+    done = CliRunner().invoke(main, ["doctor", "--config", str(tmp_path / "shop.yaml")])
+    line = next(line for line in done.stdout.splitlines() if line.split()[1] == "champion")
+    assert line.startswith("fail")
+    assert "none; version 2: guardrail failed: coverage  → recsys promote 2" in line
+    promoted(options, 2)
+    assert champions.require(options).version == client.get_model_version("refused", "2").version
+
+
+def test_looking_for_a_champion_makes_no_store(tmp_path):
+    with pytest.raises(InputError, match=r"there is no store .*no\.db; run make train first"):
+        champions.require(RegistryOptions(tracking_uri=f"sqlite:///{tmp_path}/no.db"))
+    assert not list(tmp_path.iterdir())

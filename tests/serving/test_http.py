@@ -190,6 +190,6 @@ def test_without_a_champion_or_a_port_it_says_so_in_one_line(trained, server, tm
     assert not list(tmp_path.iterdir())
     other = said("--set", f"registry.tracking_uri={uri}", "--set", "registry.model_name=another", *free)
     assert "the registered model 'another'" in other
-    assert "has no version with the alias champion; run make train first" in other
+    assert "has no champion: it has no version; run make train first" in other
     taken = said("--model", "models:/recsys@champion", "--port", server.url.rpartition(":")[2])
     assert "choose another port, e.g. make serve PORT=5002" in taken

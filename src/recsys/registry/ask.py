@@ -6,10 +6,11 @@ import mlflow
 import pandas as pd
 from rich.table import Table
 
+from recsys.data.databases import redact
 from recsys.errors import InputError
 from recsys.registry import tracking
 from recsys.registry.options import RegistryOptions
-from recsys.registry.promotion import CHAMPION
+from recsys.registry.serve import champion_uri
 
 
 def ask_model(
@@ -19,13 +20,13 @@ def ask_model(
 
     Raises InputError where there is no such model or the request is wrong.
     """
+    uri = model or champion_uri(options)
     tracking.connect(options)
-    uri = model or f"models:/{options.model_name}@{CHAMPION}"
     try:
         loaded = mlflow.pyfunc.load_model(uri)
     except mlflow.exceptions.MlflowException as error:
         raise InputError(
-            f"cannot load {uri} from {options.tracking_uri}: {error.message}; run make train first"
+            f"cannot load {uri} from {redact(options.tracking_uri)}: {error.message}; recsys models lists what is there"
         ) from None
     rows = pd.DataFrame({"customer_id": [customer or ""], "basket": [basket], "options": [request]})
     answer = loaded.predict(rows).to_dict("records")[0]

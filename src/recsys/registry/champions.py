@@ -6,15 +6,22 @@ served, after the one that does, which the next move overwrites.
 """
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from recsys.data.databases import redact
+from recsys.errors import InputError
+from recsys.registry import tracking
+from recsys.registry.options import RegistryOptions
 from recsys.registry.promotion import CHALLENGER, CHAMPION
 
 HISTORY = "champions"
 KEPT = 100  # versions of the history
+TRAIN = "run make train first (with the same CONFIG), or name a model by --model"
 
 
 def champion(client: MlflowClient, name: str) -> Any | None:
@@ -25,6 +32,31 @@ def champion(client: MlflowClient, name: str) -> Any | None:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise  # a store that does not answer is no shop without a champion
+
+
+def require(options: RegistryOptions) -> Any:
+    """The version that serves; where none does, an InputError says why and what to do. Makes no store."""
+    name, file = options.model_name, Path(options.tracking_uri.removeprefix("sqlite:///"))
+    if options.tracking_uri.startswith("sqlite:///") and not file.exists():
+        raise InputError(f"no model {name!r} is registered: there is no store {file}; {TRAIN}")
+    client = tracking.connect(options)
+    found = champion(client, name)
+    if found is None:
+        latest = max(client.search_model_versions(f"name = '{name}'"), key=lambda v: int(v.version), default=None)
+        why = why_none(int(latest.version), latest.tags) if latest else f"it has no version; {TRAIN}"
+        raise InputError(f"the registered model {name!r} in {redact(options.tracking_uri)} has no champion: {why}")
+    return found
+
+
+def why_none(latest: int, tags: Mapping[str, str]) -> str:
+    """Why the latest version of a model without a champion does not serve, and how a person makes it serve."""
+    by_hand, decision = f"recsys promote {latest} makes it the champion", tags.get("decision", "")
+    if tags.get("outcome") == CHALLENGER:
+        force = " with --force --why TEXT" if "guardrail" in decision else ""
+        return f"version {latest} was not promoted ({decision}); recsys models lists all, {by_hand}{force}"
+    if tags.get("outcome") == CHAMPION:
+        return f"version {latest} was promoted, but its alias is gone; {by_hand} again"
+    return f"version {latest} is not decided, its training was killed or still runs; train again, or {by_hand}"
 
 
 def serving(client: MlflowClient, name: str) -> int | None:

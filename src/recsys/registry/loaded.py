@@ -15,8 +15,8 @@ from mlflow.exceptions import MlflowException
 from recsys.errors import InputError
 from recsys.registry import tracking
 from recsys.registry.options import RegistryOptions
-from recsys.registry.promotion import CHAMPION
 from recsys.registry.register import quiet
+from recsys.registry.serve import champion_uri
 
 BY_ALIAS = re.compile(r"models:/([^/@]+)@([^/@]+)")
 BY_VERSION = re.compile(r"models:/([^/@]+)/(\d+)")
@@ -47,8 +47,8 @@ class FoundModel:
 
 def find_model(options: RegistryOptions, uri: str | None = None) -> FoundModel:
     """The model of a URI, by default the champion; InputError where there is none."""
+    asked = uri or champion_uri(options)
     client = tracking.connect(options)
-    asked = uri or f"models:/{options.model_name}@{CHAMPION}"
     try:
         name, version = _name_and_version(client, asked)
         source = f"models:/{name}/{version}" if name else asked

@@ -18,19 +18,9 @@ ENVIRONMENT = {
 
 def champion_uri(options: RegistryOptions) -> str:
     """URI of the registered model's champion; raises InputError where there is none. Makes no store."""
-    # MLflow takes seconds to import; a model that is named needs none here
-    from recsys.registry import champions, promotion, tracking
+    from recsys.registry import champions, promotion  # MLflow takes seconds; a model that is named needs none here
 
-    remedy = "run make train first (with the same CONFIG), or name a model by --model"
-    if options.tracking_uri.startswith("sqlite:///"):
-        file = Path(options.tracking_uri.removeprefix("sqlite:///"))
-        if not file.exists():
-            raise InputError(f"no model {options.model_name!r} is registered: there is no store {file}; {remedy}")
-    if champions.champion(tracking.connect(options), options.model_name) is None:
-        raise InputError(
-            f"the registered model {options.model_name!r} in {options.tracking_uri} has no version with the alias "
-            f"{promotion.CHAMPION}; {remedy}"
-        )
+    champions.require(options)
     return f"models:/{options.model_name}@{promotion.CHAMPION}"
 
 

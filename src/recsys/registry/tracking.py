@@ -15,12 +15,13 @@ from filelock import FileLock
 from mlflow import MlflowClient
 
 from recsys.data.databases import redact
-from recsys.errors import InputError
+from recsys.errors import InputError, UnavailableError
 from recsys.registry.options import RegistryOptions
 from recsys.registry.orphans import owner_tags
 
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # opens on the training runs, not on traces
 MONITORING = "monitoring.json"  # artifact of a training's run, written before its version exists
+RUNBOOK = "docs/runbook.md#store-locked-or-corrupt"
 MAX_PARAM = 500  # characters of one MLflow parameter
 MAX_TAG = 4000  # and of one tag, with room to spare
 
@@ -32,15 +33,17 @@ def connect(options: RegistryOptions) -> MlflowClient:
     if options.tracking_uri.startswith("sqlite:///"):
         _create_database(options.tracking_uri)
     mlflow.set_tracking_uri(options.tracking_uri)
-    client = MlflowClient()
     try:
+        client = MlflowClient()
         if client.get_experiment_by_name(options.experiment) is None:
             _create_experiment(client, options)
         mlflow.set_experiment(options.experiment)
     except Exception as error:
-        raise InputError(
-            f"MLflow at registry.tracking_uri {redact(options.tracking_uri)} does not answer: {redact(str(error))}; "
-            "is the server up, and does its version fit?"
+        local = options.tracking_uri.startswith("sqlite:")
+        remedy = f"see {RUNBOOK}" if local else "is the server up, and does its version fit?"
+        said = str(getattr(error, "orig", error))  # of SQLAlchemy's errors, what the database said
+        raise UnavailableError(
+            f"MLflow at registry.tracking_uri {redact(options.tracking_uri)} does not answer: {redact(said)}; {remedy}"
         ) from None
     return client
 
