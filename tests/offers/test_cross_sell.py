@@ -18,10 +18,9 @@ from recsys.offers.cross_sell import (
     CrossSellOptions,
     companions,
     cross_sell_offers,
-    substitute_types,
-    type_evidence,
 )
 from recsys.offers.shelf import Shelf, shelf_of
+from recsys.offers.substitutes import substitute_types, type_evidence
 
 LENIENT = Evidence(min_joint=2, min_customers=0, min_lift=0, min_adjusted_low=0, min_taste_low=0, max_q=1)
 
@@ -152,7 +151,7 @@ def test_a_substitute_with_some_joint_orders_is_left_out_with_its_reason() -> No
     assert "substitute of the red" in found.left_out[0].reason
     allowed = companions(rules, ["red"], shelf=shelf)  # nobody said that the type holds substitutes
     assert [(c.item_id, c.same_type) for c in allowed.kept] == [("cup", False), ("blue", True)]
-    barred = companions(rules, ["red"], shelf=shelf, options=CrossSellOptions(same_type=False))
+    barred = companions(rules, ["red"], shelf=shelf, options=CrossSellOptions(same_type="exclude"))
     assert [o.reason for o in barred.left_out] == ["same type as the red"]
 
 
