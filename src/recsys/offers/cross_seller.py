@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..affinity import Affinity
-from ..data.histories import Histories, IdMap, Ints, carts, empty_histories
+from ..data.histories import Histories, IdMap, Ints, carts
 from ..errors import InputError
 from ..ranking.base_models import BaseModels
 from ..ranking.blend import Ranked, rank
@@ -145,42 +145,34 @@ class CrossSeller:
         facts = (known, unknown, customer_id is not None and who < 0)
         if not known:
             return Suggestions((), (), *facts, f"none of the {len(anchors)} items of the basket is known")
-        queries = self._query(who if place.history else -1, at)
-        ranked, (choice,) = self.choices(queries, k, unavailable)
+        who = who if place.history else -1
+        queries = self.histories.take_or_blank(np.array([who])).with_cart(carts([at], len(self.shelf.items)))
+        ranked = self.rank(queries)
+        (choice,) = self.choose(ranked, queries, k, unavailable)
         kept = self._suggestions(ranked, choice, queries, known)
         left_out = self._left_out(ranked, choice, known)
         why = "" if kept else f"all {len(left_out)} candidates were left out" if left_out else "nothing is a candidate"
         return Suggestions(kept, left_out, *facts, why)
 
-    def choices(self, queries: Histories, k: int, unavailable: Collection[str] = ()) -> tuple[Ranked, list[Choice]]:
-        """The choice of each query of a block, its cart being the basket."""
-        n_items = len(self.shelf.items)
+    def rank(self, queries: Histories) -> Ranked:
+        """The candidates of a block of queries, their carts being the baskets; not those bought before, by option."""
         barred = None
         if self.options.new_only:
-            barred = np.zeros((len(queries), n_items), bool)
+            barred = np.zeros((len(queries), len(self.shelf.items)), bool)
             barred[queries.rows, queries.items] = True
-        ranked = rank(self.models, self.ranker, queries, self.per_source, barred)
+        return rank(self.models, self.ranker, queries, self.per_source, barred)
+
+    def choose(self, ranked: Ranked, queries: Histories, k: int, unavailable: Collection[str] = ()) -> list[Choice]:
+        """The choice of each query among its ranked candidates."""
         found = ranked.candidates
         own = self.shelf.types[found.item]
-        alike = (own >= 0) & self._types_of_baskets(queries)[found.query, own]
+        alike = (own >= 0) & basket_types(queries, self.shelf.types)[found.query, own]
         instead = alike & np.append(self.substitutes, np.zeros(len(self.shelf.types) + 1, bool))[own]
         gone = np.isin(found.item, self.shelf.items.positions(list(unavailable)))
         order = np.lexsort((found.item, -ranked.scores, found.query))
         ends = np.cumsum(np.bincount(found.query, minlength=len(queries)))
         rows_of = np.split(order, ends[:-1])
-        return ranked, [_choice(rows, k, self.options.same_type_limit, alike, instead, gone) for rows in rows_of]
-
-    def _types_of_baskets(self, queries: Histories) -> np.ndarray:
-        """bool (n, n_types + 1): types that lie in the cart; the last column is of unknown types, never true."""
-        out = np.zeros((len(queries), int(self.shelf.types.max(initial=-1)) + 2), bool)
-        query = np.repeat(np.arange(len(queries)), np.diff(queries.cart.indptr))
-        out[query, self.shelf.types[queries.cart.indices]] = True
-        out[:, -1] = False
-        return out
-
-    def _query(self, who: int, basket: Ints) -> Histories:
-        one = self.histories.take(np.array([who])) if who >= 0 else empty_histories(1, len(self.shelf.items))
-        return one.with_cart(carts([basket], len(self.shelf.items)))
+        return [_choice(rows, k, self.options.same_type_limit, alike, instead, gone) for rows in rows_of]
 
     def _latest_order(self, who: int) -> tuple[str, ...]:
         lines = slice(self.histories.indptr[who], self.histories.indptr[who + 1])
@@ -216,6 +208,15 @@ class CrossSeller:
                 out.append(LeftOut(item, anchor, "same_type", f"same type as {self.shelf.name(anchor)}"))
         gone = (self.shelf.items.ids[i] for i in ranked.candidates.item[choice.unavailable])
         return (*out, *(LeftOut(item, anchors[0], "unavailable", "sold out") for item in gone))
+
+
+def basket_types(queries: Histories, types: Ints) -> np.ndarray:
+    """bool (n, n_types + 1): types that lie in each cart; the last column, of unknown types, is False."""
+    out = np.zeros((len(queries), int(types.max(initial=-1)) + 2), bool)
+    query = np.repeat(np.arange(len(queries)), np.diff(queries.cart.indptr))
+    out[query, types[queries.cart.indices]] = True
+    out[:, -1] = False
+    return out
 
 
 def _place(placement: str) -> Place:
