@@ -23,6 +23,7 @@ from recsys.pair_counts import SIZE_BINS, Baskets, baskets
 RECENT_DAYS = 28.0  # an item without an order in them is not offered
 LIKE = 20  # items sold next to as often, of which one stands in for a bundle's item
 CONTROLS, TRIES = 20, 100  # random pairs for each bundle, and draws to find them
+DRAWS = 50  # of customers at once: bounded memory
 LEAST_BUNDLES, LEAST_LIFT = 200, 2.5
 OURS, CONTROL = "bundles", "random pairs of equal popularity"
 Pairs = list[tuple[str, str]]
@@ -108,23 +109,46 @@ def lifts(joint: Floats, expected: Floats) -> Floats:
 
 
 def _record(name: str, window: Window, pairs: Pairs, options: EvaluationOptions) -> Row:
-    """Median size-adjusted lift of the pairs in the window; the interval draws customers, the pairs stay."""
+    """Median size-adjusted lift of the pairs in the window, and Σ joint / Σ expected.
+
+    The interval of the median draws pairs, that of the sums customers. Customers drawn anew move the median down
+    (`drawn_customers`): most pairs have one or two joint orders in a window, and a draw leaves a third of them out.
+    """
+    facts = {"part": "bundles", "contender": name, "metric": "median_adjusted_lift", "n": len(pairs)}
     if not pairs:
-        nothing = dict.fromkeys(("value", "low", "high", "pooled", "with_joint_orders", "unsold"))
-        return {"part": "bundles", "contender": name, "metric": "median_adjusted_lift", "n": 0, **nothing}
-    once = np.ones((len(window.bins), 1))
-    joint, expected = window.joint_and_expected(pairs, once)
+        return facts
+    joint, expected = window.joint_and_expected(pairs, np.ones((len(window.bins), 1)))
+    own = lifts(joint, expected)[:, 0]
     rng = np.random.default_rng(options.seed)
+    ends = [(1 - options.level) / 2, (1 + options.level) / 2]
+    drawn = [float(np.median(own[rng.integers(0, len(own), len(own))])) for _ in range(options.resamples)]
+    of_customers = _drawn_customers(window, pairs, options.resamples, rng)
+    return {
+        **facts,
+        "value": float(np.median(own)),
+        **_interval("", drawn, ends),
+        "pooled": float(joint.sum() / expected.sum()),
+        **_interval("pooled_", of_customers[:, 1], ends),
+        **_interval("drawn_customers_", of_customers[:, 0], ends),
+        "with_joint_orders": float((joint > 0).mean()),
+        "unsold": float((expected == 0).mean()),
+    }
+
+
+def _interval(prefix: str, values: Floats | list[float], ends: list[float]) -> Row:
+    low, high = np.quantile(values, ends)
+    return {f"{prefix}low": float(low), f"{prefix}high": float(high)}
+
+
+def _drawn_customers(window: Window, pairs: Pairs, resamples: int, rng: np.random.Generator) -> Floats:
+    """float64 (resamples, 2): median lift and Σ joint / Σ expected with customers drawn anew; the pairs stay."""
     n = int(window.groups.max()) + 1
-    medians = []
-    for _ in range(0, options.resamples, 50):  # 50 draws at once: bounded memory
-        drawn = np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(50)], axis=1).astype(float)
-        medians.append(np.median(lifts(*window.joint_and_expected(pairs, drawn[window.groups])), axis=0))
-    low, high = np.quantile(np.concatenate(medians), [(1 - options.level) / 2, (1 + options.level) / 2])
-    return {"part": "bundles", "contender": name, "metric": "median_adjusted_lift", "n": len(pairs),
-            "value": float(np.median(lifts(joint, expected))), "low": float(low), "high": float(high),
-            "pooled": float(joint.sum() / expected.sum()), "with_joint_orders": float((joint > 0).mean()),
-            "unsold": float((expected == 0).mean())}  # fmt: skip
+    out = []
+    for at in range(0, resamples, DRAWS):
+        times = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(min(DRAWS, resamples - at))]
+        joint, expected = window.joint_and_expected(pairs, np.stack(times, axis=1)[window.groups].astype(float))
+        out.append(np.stack([np.median(lifts(joint, expected), axis=0), joint.sum(axis=0) / expected.sum(axis=0)], 1))
+    return np.concatenate(out)
 
 
 def _facts(made: list[Bundle], left_out: list[NoBundle], larger: list[Bundle], asked: int) -> Row:
@@ -149,13 +173,9 @@ def _missed(row: Row) -> list[str]:
 
 
 def _table(rows: list[Row]) -> list[str]:
-    heads = ["pairs", "number", "median lift (interval)", "all orders together", "seen together", "an item unsold"]
-    lines = [
-        line([r["contender"], f"{r['n']:,}", f"{r['value']:.2f} ({spread(r['low'], r['high'])})", f"{r['pooled']:.2f}",
-              f"{r['with_joint_orders']:.0%}", f"{r['unsold']:.0%}"])
-        for r in rows
-        if r["n"]
-    ]  # fmt: skip
+    heads = ["pairs", "number", "median lift (interval)", "Σ joint / Σ expected (interval)", "seen together",
+             "an item unsold"]  # fmt: skip
+    lines = [_line(row) for row in rows if row["n"]]
     made = rows[0]
     why = ", ".join(f"{n:,} {reason}" for reason, n in made["left_out"].items())
     sizes = ", ".join(f"{n} of {size}" for size, n in made["by_size"].items())
@@ -167,3 +187,10 @@ def _table(rows: list[Row]) -> list[str]:
         f"{made['together'] or 0:.0%} of the orders with either item hold both anyway. "
         f"With up to four items: {sizes or 'none'}.",
     ]  # fmt: skip
+
+
+def _line(row: Row) -> str:
+    median = f"{row['value']:.2f} ({spread(row['low'], row['high'])})"
+    sums = f"{row['pooled']:.2f} ({spread(row['pooled_low'], row['pooled_high'])})"
+    shares = (f"{row[name]:.0%}" for name in ("with_joint_orders", "unsold"))
+    return line([row["contender"], f"{row['n']:,}", median, sums, *shares])

@@ -17,6 +17,7 @@ from recsys.data.splits import Moment, moments
 from recsys.errors import InputError
 from recsys.offers.shelf import Shelf, shelf_of
 from recsys.offers.substitutes import substitute_types, type_evidence
+from recsys.offers.text_types import with_text_types
 
 Row = dict[str, Any]
 
@@ -50,7 +51,7 @@ class Before:
         orders = read_checked(ingested / "checked").orders
         _, test = moments(orders, config.split)
         data, _ = pipeline.load_moment(matrices, pipeline.TEST)
-        return cls(config, matrices, orders, test, data, shelf_of(data.items, data.facts))
+        return cls(config, matrices, orders, test, data, with_text_types(shelf_of(data.items, data.facts)))
 
     def substitutes(self) -> Any:
         """bool (n_types,)"""
