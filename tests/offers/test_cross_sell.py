@@ -13,6 +13,7 @@ from recsys.data.histories import Histories, IdMap, Ints, ItemFacts, no_carts
 from recsys.data.interactions import lines_before, train_data
 from recsys.data.synthetic import SyntheticShop, synthetic_shop
 from recsys.errors import InputError
+from recsys.offers.bundles import ShelfNow, bundles
 from recsys.offers.cross_sell import (
     Companions,
     CrossSellOptions,
@@ -225,3 +226,16 @@ def test_offers_carry_price_and_evidence() -> None:
     assert (ink.kind, ink.customer_id, ink.anchor_items, ink.items) == ("cross_sell", "x", ("pen",), ("ink",))
     assert (ink.list_price, ink.offer_price, pad.list_price) == (2.5, 2.5, None)
     assert ink.reason.startswith("in 67% of the orders with the pen, 6 orders of 1 customer")
+
+
+def test_bundles_are_the_planted_pairs_and_hold_no_substitutes() -> None:
+    """Precision and recall of at least .95; pairs whose prices or costs say no are not counted."""
+    lines, histories, shelf, types = known()
+    now = ShelfNow(substitutes=substitute_types(type_evidence(histories, types)))
+    found, left_out = bundles(only_evident(count_pairs(lines)), shelf=shelf, now=now)
+    planted = set(shop().truth.pairs.select("item_a", "item_b").iter_rows())
+    twins = set(shop().truth.substitutes.select("item_a", "item_b").iter_rows())
+    made = {b.items for b in found}
+    assert len(made & planted) >= 0.95 * max(len(made), len(planted))
+    assert not made & twins
+    assert len(found) + len(left_out) == len(only_evident(count_pairs(lines)))
