@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recsys.data.histories import IdMap
 from recsys.errors import InputError
 from recsys.offers.fillers import FillerOptions, cart_total, filler_offers, fillers
-from recsys.offers.shelf import Shelf
+from recsys.offers.shelf import Shelf, shelf_of
 
 NAN = float("nan")
 
@@ -147,3 +147,20 @@ def test_fillers_close_the_gap_and_nothing_is_lost(
         singles = [one.probability for one in found.kept if len(one.items) == 1]
         assert singles == sorted(singles, reverse=True)
         assert all(items[i][1] <= min(singles) for i in found.beyond)
+
+
+def test_a_recommenders_answer_closes_the_gap(fitted, small_shop) -> None:
+    """Lists and probabilities as served; most of a small shop's items cost less than the gap."""
+    stand = shelf_of(small_shop.data.items, small_shop.data.facts)
+    cart = list(small_shop.data.items.ids[:3])
+    worth, unpriced = cart_total(cart, stand)
+    assert not unpriced
+    answer = fitted.recommender.recommend([small_shop.data.customers.ids[0]], [cart], ['{"k": 200}'])[0]
+    chances = dict(zip(answer.item_ids, answer.probabilities, strict=True))
+    found = fillers(
+        worth, [worth + 6], list(chances.items()), shelf=stand, cart=cart, options=FillerOptions(from_share=0)
+    )
+    assert len(found.kept) == 3
+    assert [one.probability for one in found.kept] == sorted((one.probability for one in found.kept), reverse=True)
+    assert all(one.probability == chances[one.items[0]] for one in found.kept)
+    assert len(found.kept) + len(found.beyond) + len(found.left_out) == len(chances)
