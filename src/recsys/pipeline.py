@@ -52,7 +52,7 @@ from recsys.ranking.hybrid import Hybrid, TrainingRows
 from recsys.ranking.value import Worth
 from recsys.serving.recommender import Recommender
 from recsys.stages import stage
-from recsys.training_set import moment_rows
+from recsys.training_set import cart_and_new, moment_rows
 
 TEST, NOW = "test", "now"
 
@@ -186,6 +186,17 @@ def blend(config: Config, learned: list[Path]) -> Path:
 
 def _blend(config: Config, learned: list[Path], out: Path) -> None:
     rows = TrainingRows.concatenate([TrainingRows.load(path / "rows.npz") for path in learned])
+    Hybrid.fit(rows, config.ranker).save(out / HYBRID)
+
+
+def blend_cross_sell(config: Config, learned: list[Path]) -> Path:
+    """Train the ranker of cross-sell: the same options, on carts and items new to the customer alone."""
+    depends = {"from": [p.name for p in learned], "ranker": as_dict(config.ranker)}
+    return stage(store(config), "blend_cross_sell", depends, lambda out: _blend_cross_sell(config, learned, out))
+
+
+def _blend_cross_sell(config: Config, learned: list[Path], out: Path) -> None:
+    rows = TrainingRows.concatenate([cart_and_new(TrainingRows.load(path / "rows.npz")) for path in learned])
     Hybrid.fit(rows, config.ranker).save(out / HYBRID)
 
 

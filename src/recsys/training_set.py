@@ -19,7 +19,7 @@ from recsys.data.splits import Queries, any_depth, ask, held_back, nothing
 from recsys.ranking.base_models import BaseModels, cart_scores, history_scores
 from recsys.ranking.blend import by_block
 from recsys.ranking.candidates import candidates
-from recsys.ranking.features import best_scores, features
+from recsys.ranking.features import FEATURES, best_scores, features
 from recsys.ranking.hybrid import HybridOptions, TrainingRows
 
 SHORT = (0, 1, 2, 3)  # orders that a shortened history keeps
@@ -70,3 +70,16 @@ def training_rows(
     if not len(asks[0]):
         return TrainingRows.empty()
     return TrainingRows.concatenate(by_block(len(asks[0]), block))
+
+
+def cart_and_new(rows: TrainingRows) -> TrainingRows:
+    """Rows of the queries with a cart about items that the customer had not bought: what cross-sell is asked.
+
+    A query's relevant items are those of its rows; one that is no candidate cannot be learned from.
+    """
+    query = np.repeat(np.arange(len(rows.sizes)), rows.sizes)
+    new = (rows.x[:, FEATURES.index("own_count")] == 0) & rows.with_cart[query]
+    sizes, bought = (np.bincount(query[kept], minlength=len(rows.sizes)) for kept in (new, new & rows.y))
+    asked = sizes > 0
+    of_query = (sizes[asked], bought[asked], rows.with_cart[asked], rows.held[asked])
+    return TrainingRows(rows.x[new], rows.y[new], *of_query)

@@ -1,6 +1,7 @@
 """Bundles keep every rule of theirs, and each pair is either a bundle or left out with a reason."""
 
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from recsys.affinity import Affinity
 from recsys.data.histories import IdMap
 from recsys.errors import InputError
-from recsys.offers.bundles import BundleOptions, bundle_offers, bundles
+from recsys.offers.bundle_prices import CompanionDiscount
+from recsys.offers.bundles import BundleOptions, ShelfNow, bundle_offers, bundles
 from recsys.offers.shelf import Shelf
 from recsys.pair_counts import SIZE_BINS
 
@@ -78,6 +80,63 @@ def test_the_strongest_pairs_keep_a_wanted_item() -> None:
     assert [(o.items, o.reason) for o in left_out] == [(("i0", "i1"), "i0 is in 2 stronger bundles")]
 
 
+def test_a_companion_discount_saves_the_same() -> None:
+    (found,), _ = bundles(
+        affinity([(0, 5, 40, 10)]), shelf=DISTINCT
+    )  # 1 and 6: 1.40 saved, more than the cheaper costs
+    assert found.companion == CompanionDiscount("i5", 4.6, pytest.approx(1.4 / 6))
+    (alike,), _ = bundles(affinity([(2, 3, 40, 10)]), shelf=DISTINCT)  # 3 and 4: 1.40 saved, 47% of the cheaper
+    assert alike.companion == CompanionDiscount("i2", 1.6, pytest.approx(1.4 / 3))
+
+
+def test_the_rounded_price_stays_within_the_range() -> None:
+    """75% of 1.03 is .7725: .77 would be 25.2% off; the next price that is not is .78."""
+    most = BundleOptions(discount=0.25)
+    (found,), _ = bundles(affinity([(0, 1, 40, 10)]), shelf=shelf([0, 1], [0.5, 0.53]), options=most)
+    assert (found.list_price, found.offer_price) == (1.03, 0.78)
+    _, (none,) = bundles(affinity([(0, 1, 40, 10)]), shelf=shelf([0, 1], [1.0, 1.0]), options=BundleOptions(digits=0))
+    assert "no price of 0 decimals" in none.reason
+    _, (free,) = bundles(affinity([(0, 1, 40, 10)]), shelf=shelf([0, 1], [1.0, 0.4]), options=BundleOptions(digits=0))
+    assert "price of an item is 0" in free.reason
+
+
+@pytest.mark.parametrize(("now", "says"), [
+    (ShelfNow(substitutes=np.array([True])), "substitutes of one another"),
+    (ShelfNow(sold_out=["i1"]), "sold out"),
+    (ShelfNow(recent=np.array([3, 0])), "not sold lately"),
+])  # fmt: skip
+def test_what_is_known_of_today_refuses(now: ShelfNow, says: str) -> None:
+    types = [0, 0] if now.substitutes is not None else [0, 1]
+    found, (none,) = bundles(affinity([(0, 1, 40, 10)]), shelf=shelf(types, [1.0, 2.0]), now=now)
+    assert not found
+    assert says in none.reason
+
+
+def test_a_group_of_three_needs_all_its_pairs() -> None:
+    three = BundleOptions(largest=3)
+    ring = [(0, 1, 40, 10), (0, 2, 50, 20), (1, 2, 30, 15)]
+    (found,), left_out = bundles(affinity(ring), shelf=DISTINCT, options=three)
+    assert (found.items, found.list_price, found.offer_price) == (("i0", "i1", "i2"), 6.0, 4.8)
+    assert (found.joint, found.customers, found.adjusted_lift) == (30, 10, pytest.approx(3.0))
+    assert found.together == pytest.approx(30 / 100)  # all three lie in 30 orders at most, any of them in 100 or more
+    assert {o.reason for o in left_out} == {"part of the bundle of i0, i1, i2"}
+    assert "any two of them bought together by 10 customers" in bundle_offers([found], DISTINCT)[0].reason
+    open_ring = affinity([(0, 1, 40, 10), (1, 2, 30, 15), (0, 2, 50, 9)])
+    pairs, _ = bundles(open_ring, shelf=DISTINCT, options=three)
+    assert [b.items for b in pairs] == [("i0", "i1"), ("i1", "i2")]
+
+
+def test_slow_movers_travel_with_strong_sellers_on_request() -> None:
+    now = ShelfNow(recent=np.array([90, 1, 60, 60, 50, 50]))
+    weak_and_strong = [(0, 1, 30, 10), (0, 2, 50, 10), (0, 3, 40, 10)]
+    usual, _ = bundles(affinity(weak_and_strong), shelf=DISTINCT, now=now)
+    assert [(b.items, b.slow_mover) for b in usual] == [(("i0", "i2"), None), (("i0", "i3"), None)]
+    asked, _ = bundles(affinity(weak_and_strong), shelf=DISTINCT, now=now, options=BundleOptions(slow_movers=True))
+    assert [(b.items, b.slow_mover) for b in asked] == [(("i0", "i1"), "i1"), (("i0", "i2"), None)]
+    with pytest.raises(InputError, match="slow_movers"):
+        bundles(affinity(weak_and_strong), shelf=DISTINCT, options=BundleOptions(slow_movers=True))
+
+
 PAIRS = st.dictionaries(
     st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda p: p[0] < p[1]),
     st.tuples(st.integers(1, 60), st.integers(1, 30)),
@@ -92,6 +151,8 @@ PAIRS = st.dictionaries(
     st.lists(st.one_of(st.just(NAN), st.floats(1, 90)), min_size=6, max_size=6),
     st.lists(st.one_of(st.just(NAN), st.floats(0, 60)), min_size=6, max_size=6),
     st.sampled_from([0.15, 0.2, 0.25]),
+    st.integers(2, 4),
+    st.booleans(),
 )
 def test_every_bundle_keeps_the_rules_and_no_pair_is_lost(
     pairs: dict[tuple[int, int], tuple[int, int]],
@@ -99,27 +160,51 @@ def test_every_bundle_keeps_the_rules_and_no_pair_is_lost(
     prices: list[float],
     costs: list[float],
     discount: float,
+    largest: int,
+    slow_movers: bool,
 ) -> None:
-    given_pairs = affinity([(*p, *n) for p, n in pairs.items()])
-    stand, options = shelf(types, prices, costs), BundleOptions(discount=discount, margin_floor=0.1)
-    found, left_out = bundles(given_pairs, shelf=stand, options=options)
-    assert Counter(b.items for b in found) + Counter(o.items for o in left_out) == Counter(
-        (f"i{a}", f"i{b}") for a, b in pairs
-    )
+    given_pairs, stand = affinity([(*p, *n) for p, n in pairs.items()]), shelf(types, prices, costs)
+    options = BundleOptions(discount=discount, margin_floor=0.1, largest=largest, slow_movers=slow_movers)
+    found, left_out = bundles(given_pairs, shelf=stand, now=ShelfNow(recent=np.arange(1, 7)), options=options)
+    bundled = Counter(b.items for b in found if len(b.items) == 2)
+    asked = {(f"i{a}", f"i{b}"): n for (a, b), n in pairs.items()}
+    assert bundled + Counter(o.items for o in left_out if len(o.items) == 2) == Counter(list(asked))
     assert all(o.reason for o in left_out)
     assert max(Counter(i for b in found for i in b.items).values(), default=0) <= 2
     for b in found:
         at = [int(i[1]) for i in b.items]
-        assert len({types[k] for k in at} - {-1}) == 2
-        assert b.customers >= 10
-        assert b.adjusted_lift >= 2
-        assert b.list_price == pytest.approx(sum(prices[k] for k in at), abs=1e-4)
-        assert b.offer_price == pytest.approx(b.list_price * (1 - discount), abs=0.00501)
+        assert 2 <= len(at) == len({types[k] for k in at} - {-1}) <= largest
+        for pair in combinations(b.items, 2):
+            joint, customers = asked[pair]
+            assert customers >= 10
+            assert joint >= 20  # of 10 expected
+        assert b.list_price == pytest.approx(sum(round(prices[k], 2) for k in at), abs=0.0051 * len(at))
+        assert 0.15 - 1e-9 <= 1 - b.offer_price / b.list_price <= 0.25 + 1e-9
+        assert b.offer_price == pytest.approx(b.list_price * (1 - discount), abs=0.01001)
+        assert 0 < b.together <= 1
+        saved = b.list_price - b.offer_price
+        assert b.companion is not None or len(at) > 2
+        if b.companion:
+            alone = prices[int(b.companion.item_id[1])]
+            assert b.companion.price == pytest.approx(alone - saved, abs=0.0051)
+            assert b.companion.off <= 0.5
         spent = sum(costs[k] for k in at)
         assert b.margin is None if np.isnan(spent) else b.offer_price - spent >= 0.1 * b.offer_price - 1e-6
 
 
-@pytest.mark.parametrize("options", [{"discount": 0.3}, {"discount": 0.1}, {"margin_floor": 1.0}, {"per_item": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"discount": 0.3},
+        {"discount": 0.1},
+        {"margin_floor": 1.0},
+        {"per_item": 0},
+        {"largest": 5},
+        {"digits": 9},
+        {"companion_off": 0.3},
+        {"slow_share": 0.0},
+    ],
+)
 def test_refuses_options_that_make_no_sense(options: dict[str, float]) -> None:
     with pytest.raises(InputError, match=next(iter(options))):
         BundleOptions(**options)  # type: ignore[arg-type]

@@ -13,15 +13,15 @@ from recsys.data.histories import Histories, IdMap, Ints, ItemFacts, no_carts
 from recsys.data.interactions import lines_before, train_data
 from recsys.data.synthetic import SyntheticShop, synthetic_shop
 from recsys.errors import InputError
+from recsys.offers.bundles import ShelfNow, bundles
 from recsys.offers.cross_sell import (
     Companions,
     CrossSellOptions,
     companions,
     cross_sell_offers,
-    substitute_types,
-    type_evidence,
 )
 from recsys.offers.shelf import Shelf, shelf_of
+from recsys.offers.substitutes import substitute_types, type_evidence
 
 LENIENT = Evidence(min_joint=2, min_customers=0, min_lift=0, min_adjusted_low=0, min_taste_low=0, max_q=1)
 
@@ -152,7 +152,7 @@ def test_a_substitute_with_some_joint_orders_is_left_out_with_its_reason() -> No
     assert "substitute of the red" in found.left_out[0].reason
     allowed = companions(rules, ["red"], shelf=shelf)  # nobody said that the type holds substitutes
     assert [(c.item_id, c.same_type) for c in allowed.kept] == [("cup", False), ("blue", True)]
-    barred = companions(rules, ["red"], shelf=shelf, options=CrossSellOptions(same_type=False))
+    barred = companions(rules, ["red"], shelf=shelf, options=CrossSellOptions(same_type="exclude"))
     assert [o.reason for o in barred.left_out] == ["same type as the red"]
 
 
@@ -226,3 +226,16 @@ def test_offers_carry_price_and_evidence() -> None:
     assert (ink.kind, ink.customer_id, ink.anchor_items, ink.items) == ("cross_sell", "x", ("pen",), ("ink",))
     assert (ink.list_price, ink.offer_price, pad.list_price) == (2.5, 2.5, None)
     assert ink.reason.startswith("in 67% of the orders with the pen, 6 orders of 1 customer")
+
+
+def test_bundles_are_the_planted_pairs_and_hold_no_substitutes() -> None:
+    """Precision and recall of at least .95; pairs whose prices or costs say no are not counted."""
+    lines, histories, shelf, types = known()
+    now = ShelfNow(substitutes=substitute_types(type_evidence(histories, types)))
+    found, left_out = bundles(only_evident(count_pairs(lines)), shelf=shelf, now=now)
+    planted = set(shop().truth.pairs.select("item_a", "item_b").iter_rows())
+    twins = set(shop().truth.substitutes.select("item_a", "item_b").iter_rows())
+    made = {b.items for b in found}
+    assert len(made & planted) >= 0.95 * max(len(made), len(planted))
+    assert not made & twins
+    assert len(found) + len(left_out) == len(only_evident(count_pairs(lines)))

@@ -171,6 +171,14 @@ class Histories:
             self.customers[picked],
         )
 
+    def take_or_blank(self, rows: Ints) -> "Histories":
+        """The queries at `rows`, in that order; -1 = one of which nothing is known. `customers` are the rows."""
+        known = self.take(rows[rows >= 0])
+        sizes = np.zeros(len(rows), np.int64)
+        sizes[rows >= 0] = np.diff(known.indptr)
+        indptr = np.concatenate([[0], np.cumsum(sizes)])
+        return replace(known, indptr=indptr, cart=no_carts(len(rows), self.n_items), customers=rows)
+
     def latest_orders(self, n: int | np.ndarray) -> "Histories":
         """The same queries with the latest n orders of each history only, n one number or one per query; carts stay."""
         kept = self.orders < np.broadcast_to(n, len(self))[self.rows]

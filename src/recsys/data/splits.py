@@ -104,21 +104,33 @@ def asked_orders(orders: pl.DataFrame, moment: Moment, data: TrainData, min_know
 
     Window: the first order in it, with at least `min_known` known items, of each customer who has a history.
     """
-    known = orders.lazy().filter(
-        pl.col("item_id").is_in(list(data.items.ids)) & pl.col("customer_id").is_in(list(data.customers.ids))
-    )
+    known = orders.lazy().filter(pl.col("customer_id").is_in(list(data.customers.ids)))
     if moment.asked is not None:
         known = known.join(moment.asked.lazy(), on=["customer_id", "order_id"], how="semi")
     elif isinstance(moment.at, datetime):
         known = known.filter(in_window(moment))
-    found = (
-        known.group_by("customer_id", "order_id")
+    found = _known_baskets(known, data, min_known).unique("customer_id", keep="first", maintain_order=True)
+    return _hashed(found)
+
+
+def every_order(orders: pl.DataFrame, moment: Moment, data: TrainData, min_known: int = MIN_KNOWN) -> pl.DataFrame:
+    """All orders of a window with at least `min_known` known items, guests' and newcomers' too; as `asked_orders`."""
+    return _hashed(_known_baskets(orders.lazy().filter(in_window(moment)), data, min_known))
+
+
+def _known_baskets(lines: pl.LazyFrame, data: TrainData, min_known: int) -> pl.LazyFrame:
+    """customer_id, order_id, ordered_at, item_id (list of known ones), a customer's orders in time order."""
+    return (
+        lines.filter(pl.col("item_id").is_in(list(data.items.ids)))
+        .group_by("customer_id", "order_id")
         .agg(pl.col("ordered_at").min(), pl.col("item_id"))
         .filter(pl.col("item_id").list.len() >= min_known)
         .sort("customer_id", "ordered_at", "order_id")
-        .unique("customer_id", keep="first", maintain_order=True)
-        .collect()
     )
+
+
+def _hashed(baskets: pl.LazyFrame) -> pl.DataFrame:
+    found = baskets.collect()
     items = [hash_order(order, row) for order, row in zip(found["order_id"], found["item_id"].to_list(), strict=True)]
     return found.select("customer_id", "order_id", items=pl.Series(items, dtype=pl.List(pl.String)))
 

@@ -2,100 +2,56 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..affinity import Affinity, adjusted_lift, expected_by_size, low_of, take
-from ..data.histories import Csr, Floats, Histories, Ints
+from ..data.histories import Floats, Ints
 from ..errors import InputError
 from .rules import Offer
 from .shelf import Shelf
+from .substitutes import is_substitute
+
+SameType = Literal["keep", "thin_out", "exclude"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrossSellOptions:
-    """How companions are chosen among the pairs with evidence."""
+    """How companions are chosen; substitutes are never among them."""
 
     shrink: float = 20.0  # orders added to each item's own in the cosine that ranks companions
-    same_type: bool = True  # keep items of an anchor's type (flavours), after the complements of other types
-    substitute_below: float = 0.8  # a type is of substitutes where joint / expected surely lies below this
-    confidence: float = 0.95  # of "surely"
+    same_type: SameType = "keep"  # keep | thin_out | exclude; items of an anchor's type: flavours are bought together
+    same_type_slots: int = 1  # of a list whose same type is thinned out
+    new_only: bool = True  # nothing that the customer bought before: that would be a reminder (learned ranker only)
+
+    def __post_init__(self) -> None:
+        if self.same_type not in get_args(SameType):
+            raise InputError(f"cross_sell.same_type is {self.same_type!r}; give one of {', '.join(get_args(SameType))}")
+        if self.same_type_slots < 0:
+            raise InputError(f"cross_sell.same_type_slots is {self.same_type_slots}; it must be 0 or more")
+
+    @property
+    def same_type_limit(self) -> int | None:
+        """Slots that items of an anchor's type may take; None = any."""
+        return {"keep": None, "thin_out": self.same_type_slots, "exclude": 0}[self.same_type]
 
 
-# --- which types hold substitutes
+def choose(alike: Sequence[bool], k: int, limit: int | None) -> list[int]:
+    """Places of the at most k chosen of a list given best first: complements, then items of an anchor's type.
 
-
-@dataclass(frozen=True)
-class TypeEvidence:
-    """How often customers had two items of a type in one order, and how often chance would have had it.
-
-    joint     int64 (n_types,): pairs of items of the type in one order, over all orders of known customers
-    expected  float64 (n_types,): the same with each customer's lines shuffled over the customer's orders
+    `alike` says which are of an anchor's type; at most `limit` of these are taken, None = any number.
     """
-
-    joint: Ints
-    expected: Floats
-
-
-def type_evidence(histories: Histories, types: Ints) -> TypeEvidence:
-    """`types` int (n_items,), -1 = unknown. Customers with a single order say nothing and are left out.
-
-    Shuffling L lines over orders of sizes s puts two given lines into one order with probability
-    Σ s (s - 1) / (L (L - 1)): who buys A in some orders and B in others, and never both, lies below it.
-    """
-    of_type = _indicator(types)
-    several = histories.n_orders > 1
-    bought = histories.sums(np.ones(len(histories.items)))  # customers × items
-    pairs = ((bought @ of_type).power(2) - bought.power(2) @ of_type) / 2
-    joint = _in_one_order(histories, of_type, several)
-    return TypeEvidence(joint, np.asarray(pairs.T @ (_chance_of_one_order(histories) * several), float))
-
-
-def _indicator(types: Ints) -> Csr:
-    """CSR float64 (n_items, n_types): 1 at the type of each item that has one."""
-    known = np.flatnonzero(types >= 0)
-    shape = (len(types), int(types.max(initial=-1)) + 1)
-    return sp.csr_matrix((np.ones(len(known)), (known, types[known])), shape=shape)
-
-
-def _order_rows(histories: Histories) -> tuple[Ints, Ints]:
-    """Number of each line's order among all customers' orders, and the customer of each order."""
-    first = np.cumsum(histories.n_orders) - histories.n_orders
-    return first[histories.rows] + histories.orders, np.repeat(np.arange(len(histories)), histories.n_orders)
-
-
-def _in_one_order(histories: Histories, of_type: Csr, several: np.ndarray) -> Ints:
-    """int64 (n_types,): pairs of items of the type in one order, over the customers `several`."""
-    row, customer = _order_rows(histories)
-    where = (row, histories.items)
-    orders = sp.csr_matrix((np.ones(len(row)), where), shape=(len(customer), histories.n_items))
-    count = orders[several[customer]] @ of_type
-    return np.asarray((count.power(2) - count).sum(axis=0)).ravel().astype(np.int64) // 2
-
-
-def _chance_of_one_order(histories: Histories) -> Floats:
-    """float64 (n,): probability that two lines of the customer fall into one order; 0 where there is one line."""
-    row, customer = _order_rows(histories)
-    sizes = np.bincount(row, minlength=len(customer)).astype(float)
-    slots = np.bincount(customer, sizes * (sizes - 1), minlength=len(histories))
-    lines = np.diff(histories.indptr).astype(float)
-    return np.asarray(slots / np.maximum(lines * (lines - 1), 1))
-
-
-def substitute_types(evidence: TypeEvidence, options: CrossSellOptions | None = None) -> np.ndarray:
-    """bool (n_types,): the one-sided upper bound of joint / expected (Garwood 1936) lies below the bar.
-
-    False where nothing was to expect: no evidence is not evidence of substitutes.
-    """
-    from scipy.special import gammaincinv
-
-    options = options or CrossSellOptions()
-    upper = np.asarray(gammaincinv(evidence.joint + 1, options.confidence))
-    return np.asarray(upper < options.substitute_below * evidence.expected)
-
-
-# --- companions
+    others: list[int] = []
+    same: list[int] = []
+    for place, is_alike in enumerate(alike):
+        if len(others) + len(same) == k:
+            break
+        if not is_alike:
+            others.append(place)
+        elif limit is None or len(same) < limit:
+            same.append(place)
+    return others + same
 
 
 @dataclass(frozen=True)
@@ -121,22 +77,36 @@ class Companion:
     same_type: bool
 
 
+Why = Literal["substitute", "same_type", "unavailable"]
+
+
 @dataclass(frozen=True)
 class LeftOut:
-    """An item with evidence that is not offered, and why."""
+    """An item that could have been offered and is not, and why."""
 
     item_id: str
     anchor_id: str
+    why: Why
     reason: str
 
 
 @dataclass(frozen=True)
 class Companions:
-    """At most k companions, best first; what was left out of the rules; anchors of which nothing is known."""
+    """At most k companions, complements first; what was left out; anchors of which nothing is known."""
 
     kept: tuple[Companion, ...]
     left_out: tuple[LeftOut, ...]
     unknown_anchors: tuple[str, ...]
+
+    @property
+    def upsell_pool(self) -> tuple[tuple[str, str], ...]:
+        """(anchor, item) of the substitutes: no company for the anchor, perhaps an upgrade of it."""
+        return upsell_pool(self.left_out)
+
+
+def upsell_pool(left_out: Sequence[LeftOut]) -> tuple[tuple[str, str], ...]:
+    """(anchor, item) of the substitutes among what was left out."""
+    return tuple((one.anchor_id, one.item_id) for one in left_out if one.why == "substitute")
 
 
 def companions(
@@ -150,23 +120,45 @@ def companions(
 ) -> Companions:
     """Companions of the anchors out of `rules`, the pairs with evidence (`affinity.only_evident`).
 
-    Complements of other types come first, then items of an anchor's own type; by score, then item_id. Left out are
-    items of an anchor's type where `substitutes` (bool per type, `substitute_types`) says so, and anchors themselves.
+    The k best by score, then item_id, are shown complements first. Left out are items of an anchor's type where
+    `substitutes` (bool per type, `substitute_types`) says so, or where `same_type` does not keep them.
     """
-    if k < 1:
-        raise InputError(f"k is {k}; at least one companion must be asked for")
+    require_k(k)
     options = options or CrossSellOptions()
     asked = rules.items.positions(list(dict.fromkeys(anchors)))
-    kept, left_out = [], []
+    found, left_out = [], []
     for edges in _edges(rules, asked[asked >= 0], options.shrink):
-        refused = _refused(edges, shelf, substitutes, options)
-        if refused:
-            left_out.append(refused)
+        one = _companion(edges, shelf, anchors)
+        anchor = of_own_type(shelf, one.item_id, [*edges.anchors, *anchors])
+        if anchor is not None and is_substitute(shelf, substitutes, one.item_id):
+            left_out.append(substitute_of(shelf, one.item_id, anchor))
+        elif anchor is not None and options.same_type_limit == 0:
+            left_out.append(LeftOut(one.item_id, anchor, "same_type", f"same type as {shelf.name(anchor)}"))
         else:
-            kept.append(_companion(edges, shelf))
-    kept.sort(key=lambda c: (c.same_type, -c.score, c.item_id))
+            found.append(one)
+    found.sort(key=lambda c: (-c.score, c.item_id))
+    places = choose([c.same_type for c in found], k, options.same_type_limit)
     unknown = tuple(a for a in dict.fromkeys(anchors) if a not in rules.items)
-    return Companions(tuple(kept[:k]), tuple(left_out), unknown)
+    return Companions(tuple(found[place] for place in places), tuple(left_out), unknown)
+
+
+def require_k(k: int) -> None:
+    if k < 1:
+        raise InputError(f"k is {k}; at least one companion must be asked for")
+
+
+def evidence_of(
+    rules: Affinity, anchors: Sequence[str], items: Sequence[str], *, shelf: Shelf, shrink: float
+) -> dict[str, Companion]:
+    """By item: its pairs with the anchors, for those of `items` that have one with evidence."""
+    asked, wanted = (rules.items.positions(list(dict.fromkeys(ids))) for ids in (anchors, items))
+    edges = _edges(rules, asked[asked >= 0], shrink, wanted[wanted >= 0])
+    return {one.item: _companion(one, shelf, anchors) for one in edges}
+
+
+def substitute_of(shelf: Shelf, item_id: str, anchor_id: str) -> LeftOut:
+    why = f"substitute of {shelf.name(anchor_id)}: customers buy items of this type instead of one another"
+    return LeftOut(item_id, anchor_id, "substitute", why)
 
 
 @dataclass(frozen=True)
@@ -180,11 +172,18 @@ class _Edges:
     scores: Floats
 
 
-def _edges(rules: Affinity, anchors: Ints, shrink: float) -> list[_Edges]:
-    """One entry per item, not itself an anchor, that has a pair with an anchor; sorted by item."""
-    is_anchor = np.zeros(len(rules.items), bool)
+def _edges(rules: Affinity, anchors: Ints, shrink: float, only: Ints | None = None) -> list[_Edges]:
+    """One entry per item, not itself an anchor, that has a pair with an anchor; sorted by item.
+
+    `only`: positions of the items that are asked about; None = all.
+    """
+    is_anchor, wanted = np.zeros(len(rules.items), bool), np.full(len(rules.items), only is None)
     is_anchor[anchors] = True
-    pairs = np.flatnonzero(is_anchor[rules.a] ^ is_anchor[rules.b])
+    wanted[[] if only is None else only] = True
+    between = (is_anchor[rules.a] & wanted[rules.b] & ~is_anchor[rules.b]) | (
+        is_anchor[rules.b] & wanted[rules.a] & ~is_anchor[rules.a]
+    )
+    pairs = np.flatnonzero(between)
     forth = is_anchor[rules.a[pairs]]
     anchor = np.where(forth, rules.a[pairs], rules.b[pairs])
     item = np.where(forth, rules.b[pairs], rules.a[pairs])
@@ -204,24 +203,16 @@ def _edges(rules: Affinity, anchors: Ints, shrink: float) -> list[_Edges]:
     ]
 
 
-def _refused(edges: _Edges, shelf: Shelf, substitutes: np.ndarray | None, options: CrossSellOptions) -> LeftOut | None:
-    own = int(shelf.types_of([edges.item])[0])
-    alike = np.flatnonzero(shelf.types_of(list(edges.anchors)) == own)
-    if own < 0 or not len(alike):
-        return None
-    anchor = edges.anchors[alike[0]]
-    if substitutes is not None and own < len(substitutes) and substitutes[own]:
-        why = f"substitute of {shelf.name(anchor)}: customers buy items of this type instead of one another"
-        return LeftOut(edges.item, anchor, why)
-    if not options.same_type:
-        return LeftOut(edges.item, anchor, f"same type as {shelf.name(anchor)}")
-    return None
+def of_own_type(shelf: Shelf, item_id: str, anchors: Sequence[str]) -> str | None:
+    """The first anchor of the item's own type; None where there is none, or the type is unknown."""
+    own = int(shelf.types_of([item_id])[0])
+    alike = np.flatnonzero(shelf.types_of(list(anchors)) == own)
+    return anchors[alike[0]] if own >= 0 and len(alike) else None
 
 
-def _companion(edges: _Edges, shelf: Shelf) -> Companion:
+def _companion(edges: _Edges, shelf: Shelf, anchors: Sequence[str]) -> Companion:
     best = edges.pairs
     joint = int(best.joint[0])
-    own, *others = shelf.types_of([edges.item, *edges.anchors]).tolist()
     return Companion(
         item_id=edges.item,
         anchor_id=edges.anchors[0],
@@ -231,7 +222,7 @@ def _companion(edges: _Edges, shelf: Shelf) -> Companion:
         lift=float(adjusted_lift(best)[0]),
         low=float(low_of(best.joint, expected_by_size(best))[0]),
         score=float(edges.scores.sum()),
-        same_type=own >= 0 and own in others,
+        same_type=of_own_type(shelf, edges.item, anchors) is not None,
     )
 
 
@@ -247,8 +238,15 @@ def cross_sell_offers(
             items=(c.item_id,),
             list_price=shelf.price(c.item_id),
             offer_price=shelf.price(c.item_id),
-            reason=f"in {c.confidence:.0%} of the orders with {shelf.name(c.anchor_id)}, {c.joint} orders of "
-            f"{c.customers} customers; {c.lift:.1f} times as many as orders of their size explain",
+            reason=said(c, shelf),
         )
         for c in found.kept
     ]
+
+
+def said(one: Companion, shelf: Shelf) -> str:
+    """The evidence in words."""
+    return (
+        f"in {one.confidence:.0%} of the orders with {shelf.name(one.anchor_id)}, {one.joint} orders of "
+        f"{one.customers} customers; {one.lift:.1f} times as many as orders of their size explain"
+    )

@@ -15,7 +15,7 @@ from typing import Literal
 
 from ..errors import InputError
 
-Kind = Literal["cross_sell", "upsell", "bundle"]
+Kind = Literal["cross_sell", "upsell", "bundle", "filler"]
 ItemSets = Mapping[str | None, Collection[str]]  # by customer_id; None = the anonymous visitor
 
 
@@ -70,7 +70,9 @@ class OfferRuleOptions:
 
     durable: tuple[str, ...] = ()  # categories that nobody buys twice; owned items of these are not offered
     one_per_type: tuple[Kind, ...] = ("cross_sell",)  # kinds whose list holds each type once
-    at_most: Mapping[str, int] = field(default_factory=lambda: {"cross_sell": 3, "upsell": 1})  # offers in a list
+    at_most: Mapping[str, int] = field(
+        default_factory=lambda: {"cross_sell": 3, "upsell": 1, "filler": 3}
+    )  # offers in a list
     margin_floor: float = 0.0  # least (price - cost) / price of an offer whose costs are all known
 
 

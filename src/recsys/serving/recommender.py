@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..data.histories import Histories, IdMap, Ints, TrainData, carts, empty_histories
+from ..data.histories import Histories, IdMap, Ints, TrainData, carts
 from ..data.store import load_histories, load_ids, save_histories, save_ids
 from ..errors import InputError
 from ..ranking.base_models import BaseModels, cart_scores, history_scores, single_scores
@@ -128,17 +128,7 @@ class Recommender:
 
     def queries(self, customers: Ints, cart_items: Sequence[Ints]) -> Histories:
         """Histories of the customers' rows (-1 = nobody) with carts of item positions (-1 = unknown)."""
-        n_items = len(self.items)
-        stacked = self.histories.take(customers[customers >= 0])
-        known = np.where(customers >= 0, np.cumsum(customers >= 0) - 1, -1)
-        sizes = np.where(known >= 0, np.diff(stacked.indptr)[known] if len(stacked) else 0, 0)
-        blank = empty_histories(len(customers), n_items)
-        return replace(
-            stacked,
-            indptr=np.concatenate([blank.indptr[:1], np.cumsum(sizes)]),
-            cart=carts(cart_items, n_items),
-            customers=customers,
-        )
+        return self.histories.take_or_blank(customers).with_cart(carts(cart_items, len(self.items)))
 
     def _answer(self, requests: list[Request]) -> list[Answer]:
         queries = self.queries(np.array([r.customer for r in requests]), [r.cart for r in requests])
