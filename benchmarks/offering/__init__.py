@@ -1,0 +1,1 @@
+"""Parts of `benchmarks.offers`, each also a command of its own."""
