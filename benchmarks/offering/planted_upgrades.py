@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 
@@ -42,7 +43,7 @@ def tier_pairs(shop: SyntheticShop, seed: int) -> tuple[Pairs, Pairs]:
     rows = shop.truth.tiers.filter(pl.col("item_id").is_in(list(data.items.ids))).rows(named=True)
     planted = {
         (low["item_id"], high["item_id"])
-        for low, high in zip(rows, rows[1:], strict=False)  # tiers of one flavour and pack stand in a row
+        for low, high in pairwise(rows)  # tiers of one flavour and pack stand in a row
         if (low["type"], low["amount"]) == (high["type"], high["amount"])
         and TIERS.index(high["tier"]) == TIERS.index(low["tier"]) + 1
     }

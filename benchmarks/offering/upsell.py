@@ -2,7 +2,7 @@
 
     python -m benchmarks.offering.upsell [--config FILE] [--set section.key=value] [--days 28]
 
-Everything is learned before the config's cut (without one: the last --days days before the end of the orders). Protocol:
+Everything is learned before the config's cut (without one: --days before the end of the orders). Protocol:
 docs/metrics.md, section "Up-sell". Exits with 1 where a bar of the default config is missed.
 """
 
@@ -59,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     config = load_config(given.config, given.settings)
     rows = judge(config, given.days)
+    for name, found in (("next tiers", planted_tiers), ("trade-ups", planted_trade_ups)):
+        precision, recall, n = found(range(4))
+        print(f"planted {name} of four synthetic shops: precision {precision:.3f}, recall {recall:.3f} of {n}")
     missed = [r for r in rows if r["bar"] and r["baseline"] == "most popular" and r["ratio"] < r["bar"]]
     held = given.config == parser.get_default("config") and not given.settings
     return len(missed) if held else 0
@@ -73,18 +76,22 @@ def judge(config: Config, days: int = 28, now: datetime | None = None) -> list[R
     rows = []
     for skip_owned in (True, False):
         asked = asked_upgrades(
-            shop.data.histories, shop.bought, shop.shelf.types, shop.shelf.prices, low=1.1, high=2.0, skip_owned=skip_owned
+            shop.data.histories,
+            shop.bought,
+            shop.shelf.types,
+            shop.shelf.prices,
+            low=1.1,
+            high=2.0,
+            skip_owned=skip_owned,
         )
         print(
             f"\n{asked.bought.sum():,} first purchases in {len(asked.customers):,} queries; candidates "
-            f"{'without' if skip_owned else 'with'} what the customer had before: median {np.median(asked.sizes):.0f}"
+            f"{'without' if skip_owned else 'with'} what the customer had before: {len(asked.query):,}"
         )
-        rows += compare(shop, asked, skip_owned)
-    print_refusals(shop)
-    print_speed(shop)
-    for name, found in (("next tiers", planted_tiers), ("trade-ups", planted_trade_ups)):
-        precision, recall, n = found(range(4))
-        print(f"planted {name} of four synthetic shops: precision {precision:.3f}, recall {recall:.3f} of {n}")
+        rows += compare(shop, asked, skip_owned) if len(asked.customers) else []
+    if len(rows):
+        print_refusals(shop)
+        print_speed(shop)
     return rows
 
 
@@ -113,7 +120,10 @@ def prepare(orders: pl.DataFrame, catalog: pl.DataFrame, cut: datetime, end: dat
         f"{name} {weight:.2f}" for name, weight in zip(FEATURES, model.weights, strict=True)
     ))  # fmt: skip
     after = orders.filter((pl.col("ordered_at") >= cut) & (pl.col("ordered_at") < end)).drop_nulls("customer_id")
-    bought = (data.customers.positions(after["customer_id"].to_list()), data.items.positions(after["item_id"].to_list()))
+    bought = (
+        data.customers.positions(after["customer_id"].to_list()),
+        data.items.positions(after["item_id"].to_list()),
+    )
     return Shop(data, shelf, makes, model, bought, np.bincount(data.orders.indices, minlength=len(data.items)))
 
 
@@ -140,6 +150,9 @@ def compare(shop: Shop, asked: Asked, skip_owned: bool) -> list[Row]:
     groups = {"all": np.ones(len(hit), bool), "bought twice, 10 candidates": (asked.times >= 2) & (asked.sizes >= 10)}
     rows = []
     for group, inside in groups.items():
+        if not inside.any():
+            print(f"{group:<28} no query")
+            continue
         for name, other in others.items():
             found = paired_ratio(
                 hit[inside].astype(float), other[inside].astype(float), groups=asked.customers[inside], n_resamples=2000
@@ -199,8 +212,8 @@ def print_refusals(shop: Shop) -> None:
     for name, out in refused.items():
         after = hits(asked, np.where(out, -np.inf, score)) if not out.all() else np.zeros(1)
         print(
-            f"rule {name:<13} refuses {out.mean():.1%} of the candidates and {out[asked.bought].mean():.1%} of what was "
-            f"bought; hit@3 {after.mean():.4f}"
+            f"rule {name:<13} refuses {out.mean():.1%} of the candidates and {out[asked.bought].mean():.1%} of what "
+            f"was bought; hit@3 {after.mean():.4f}"
         )
 
 

@@ -8,9 +8,9 @@
              | measure ["/"] whole word      30 OZ/12 CT      twelve pieces, 30 oz in all
     word     = PK | CT | PC …
 
-What the grammar does not derive is None, never a guess: codes ("118612 8 OZ"), ranges and dashes ("80-88 CT", "6-2 OZ"),
-lengths, loads, and what can be read twice ("3/4 OZ" is three quarters of an ounce or three of four ounces; "30 CT/30
-GAL" are bags for 30 gallons).
+What the grammar does not derive is None, never a guess: codes ("118612 8 OZ"), ranges and dashes ("80-88 CT",
+"6-2 OZ"), lengths, loads, and what can be read twice ("3/4 OZ" is three quarters of an ounce or three of four ounces;
+"30 CT/30 GAL" are bags for 30 gallons).
 """
 
 import re
@@ -49,7 +49,9 @@ def _one_of(words: tuple[str, ...] | dict[str, tuple[Unit, float]]) -> str:
 
 
 _DECIMAL = r"\d+\.?\d*|\.\d+"
-_MEASURE = rf"(?:(?:(?P<whole>\d+) )?(?P<top>\d+)/(?P<bottom>\d+)|(?P<number>{_DECIMAL}))[ -]?(?P<unit>{_one_of(UNITS)})"
+_MEASURE = (
+    rf"(?:(?:(?P<whole>\d+) )?(?P<top>\d+)/(?P<bottom>\d+)|(?P<number>{_DECIMAL}))[ -]?(?P<unit>{_one_of(UNITS)})"
+)
 MEASURE = re.compile(rf"{_MEASURE}(?: (?:{_one_of(CONTAINERS)}))?")
 POUNDS = re.compile(rf"(?P<pounds>{_DECIMAL}) ?LBS? (?P<ounces>{_DECIMAL}) ?OZ")
 PACKED = re.compile(rf"(?P<packs>\d+) ?/ ?(?P<number>{_DECIMAL}) ?(?P<unit>{_one_of(UNITS)})")

@@ -14,7 +14,8 @@ def rewind(data: TrainData, days: float) -> TrainData:
                      kept        │   forgotten   │
                         now - days (half-open)   now
 
-    A line exactly `days` old is of that moment, so it is not known yet. Item facts stay those of `data`.
+    A line exactly `days` old is of that moment, so it is not known yet. Item facts stay those of `data`, and
+    lines that were sent back since are missing.
     """
     kept = data.order_ages > days
     ages = (data.order_ages[kept] - np.float32(days)).astype(np.float32)

@@ -128,8 +128,8 @@ class SwitchCounts:
 def count_switches(histories: Histories, types: Ints, prices: Floats, same: float = SAME) -> SwitchCounts:
     """A customer's first purchase of an item, after an earlier order of the type, against the item bought last.
 
-        orders of a type:   A     A     B ── new: a switch A → B     A ── came back
-                                  └── the item bought last (of several in an order, the one of highest position)
+    orders of a type:   A     A     B ── new: a switch A → B     A ── came back
+                              └── the item bought last (of several in an order, the one of highest position)
     """
     if same < 1:
         raise InputError(f"same is {same}; it is a factor between prices and must be 1 or more")
@@ -137,10 +137,8 @@ def count_switches(histories: Histories, types: Ints, prices: Floats, same: floa
     ratio = prices[after[1]] / prices[before]
     up, down = ratio >= same, ratio <= 1 / same
     cells = owned(histories)
-    place = _cell_of(cells, histories.n_items)
-    former = place(after[0], before)
-    returned = cells.last[former] < age
-    stayed = ~returned & (cells.times[place(*after)] > 1)
+    returned = cells.last[_cell(cells, histories.n_items, after[0], before)] < age
+    stayed = ~returned & (cells.times[_cell(cells, histories.n_items, *after)] > 1)
     unknown = np.isnan(ratio)
     return SwitchCounts(
         int(up.sum()),
@@ -178,9 +176,9 @@ def _changes(*columns: Ints) -> np.ndarray:
     return changed
 
 
-def _cell_of(cells: Owned, n_items: int):  # type: ignore[no-untyped-def]
-    key = cells.customers * n_items + cells.items
-    return lambda customers, items: np.searchsorted(key, customers * n_items + items)
+def _cell(cells: Owned, n_items: int, customers: Ints, items: Ints) -> Ints:
+    """Place of each customer's cell of an item that the customer has had."""
+    return np.searchsorted(cells.customers * n_items + cells.items, customers * n_items + items)
 
 
 # --- trade-ups: left for good

@@ -12,7 +12,7 @@ from .makes import Makes, no_makes
 from .price_words import brand_words, price_words
 from .rules import Offer
 from .shelf import Shelf
-from .switches import SAME, owned
+from .switches import owned
 from .upsell_model import UpsellModel, alike, price_ranks
 from .upsell_queries import ROUNDING
 
@@ -38,8 +38,10 @@ class UpsellOptions:
     high: float = 2.0  # highest price, in prices of the anchor
     by: Literal["price", "unit_price"] = "price"  # which price that is
     owned: bool = False  # offer what the customer has had before
-    habit: float | None = 0.9  # share of a customer's lines whose rank of price within the type bounds it; null = none
-    improve: bool = True  # leave out what is known to be no larger and of no better brand
+    habit: float | None = 0.95  # share of a customer's lines whose rank of price within the type bounds it; null = none
+    # leave out what is known to be no larger and of no better brand; false where brands are unknown, or only told apart
+    # as the shop's own and others
+    improve: bool = True
     # of closeness of text against recent popularity, 0 to 1, where no model is given. On Complete Journey anything from
     # 0.1 to 0.7 hits alike, 1 loses two fifths of the hits; from 0.7 on the next tier of the synthetic shop is among
     # three upgrades
@@ -68,7 +70,7 @@ class Upgrade:
     ratio       price by the anchor's
     sold        recent orders with it
     closeness   cosine of the texts, 0 to 1; 0 where texts are not given
-    score       of the model; without one text_weight · closeness + (1 - text_weight) · sold by the most sold candidate's
+    score       of the model; without one text_weight · closeness + (1 - text_weight) · sold by the most sold one's
     kind        what is better about it as far as is known; dearer = nothing is known
     words       the difference in words
     """
@@ -88,7 +90,7 @@ class Upgrade:
 class Upgrades:
     """At most k upgrades of the anchor, best first; `why_none` says why there is none, else it is empty.
 
-    tiers    upgrades that differ from the anchor in the tier of the brand alone: same name besides, same amount; by price
+    tiers    upgrades that differ from the anchor in the brand's tier alone: same name besides, same amount; by price
     refused  item_id and key of REASONS of every other item of the type that is no upgrade, by item_id
     """
 
@@ -142,7 +144,8 @@ def upgrades(
         makes, vectors = makes or model.makes, model.vectors if vectors is None else vectors
     makes = makes or no_makes(len(shelf.items))
     mates = np.flatnonzero((shelf.types == shelf.types[anchor]) & (np.arange(len(shelf.items)) != anchor))
-    refused = _refused(shelf, makes, anchor, mates, history, options)
+    ranks = price_ranks(shelf.types, shelf.prices) if model is None else model.stand.ranks
+    refused = _refused(shelf, makes, ranks, anchor, mates, history, options)
     found = mates[refused == ""]
     ids = shelf.items.ids
     why = tuple((ids[i], str(reason)) for i, reason in zip(mates, refused, strict=True) if reason)
@@ -181,7 +184,13 @@ def _score(
 
 
 def _refused(
-    shelf: Shelf, makes: Makes, anchor: int, mates: Ints, history: Histories | None, options: UpsellOptions
+    shelf: Shelf,
+    makes: Makes,
+    ranks: Floats,
+    anchor: int,
+    mates: Ints,
+    history: Histories | None,
+    options: UpsellOptions,
 ) -> np.ndarray:
     """Key of REASONS of each mate, the first that holds; "" where none does."""
     same = np.full(len(mates), anchor)
@@ -198,8 +207,8 @@ def _refused(
         "no_better": options.improve & is_no_better(makes, same, mates),
     }
     if history is not None:
-        worse["owned"] = ~options.owned & np.isin(mates, owned(history).items)
-        worse["beyond_habit"] = beyond_habit(price_ranks(shelf.types, shelf.prices), history, anchor, mates, options.habit)
+        worse["owned"] = np.isin(mates, [] if options.owned else owned(history).items)
+        worse["beyond_habit"] = beyond_habit(ranks, history, anchor, mates, options.habit)
     return np.asarray(np.select([worse[reason] for reason in REASONS], list(REASONS), ""))
 
 
@@ -230,8 +239,10 @@ def _why_none(name: str, mates: int, refused: tuple[tuple[str, str], ...], optio
     unit = " per unit" if options.by == "unit_price" else ""
     what = f"no item of its type costs {options.low:g} to {options.high:g} times as much{unit} as {name}"
     count = Counter(reason for _, reason in refused)
-    if set(count) <= {"no_price", "no_unit_price", "too_near", "too_dear"}:
-        return what if mates else f"{name} is the only item of its type"
+    if not mates:
+        return f"{name} is the only item of its type"
+    if set(count) <= {"too_near", "too_dear"}:
+        return what
     return f"{what} and " + "; ".join(f"{count[r]} refused: {REASONS[r]}" for r in REASONS if count[r])
 
 
@@ -246,9 +257,7 @@ def next_tiers(makes: Makes, anchors: Ints, items: Ints) -> np.ndarray:
     return np.asarray(same & (np.exp(brand) >= 1 + STEP))
 
 
-def _upgrade(
-    shelf: Shelf, makes: Makes, anchor: int, at: int, sold: Ints, closeness: float, score: float
-) -> Upgrade:
+def _upgrade(shelf: Shelf, makes: Makes, anchor: int, at: int, sold: Ints, closeness: float, score: float) -> Upgrade:
     price, own = float(shelf.prices[anchor]), float(shelf.prices[at])
     a, b = np.array([anchor]), np.array([at])
     larger = makes.larger(a, b)[0] >= 1 + STEP
@@ -283,43 +292,3 @@ def upsell_offers(found: Upgrades, shelf: Shelf, customer_id: str | None = None)
         )
         for u in found.kept
     ]
-
-
-@dataclass(frozen=True)
-class Rung:
-    """A step of the ladder. The offer price is the list price less the incentive, rounded to cents."""
-
-    tier: Literal["good", "better", "best"]
-    item_id: str
-    name: str
-    list_price: float
-    offer_price: float
-    words: str
-
-
-def ladder(found: Upgrades, shelf: Shelf, percent_off: float = 0.0) -> tuple[Rung, ...]:
-    """Good (the anchor), better, best, by price: the next tiers of the same thing, filled up by the best upgrades.
-
-    Rungs lie apart in price by the factor SAME at least. Two rungs where there is one upgrade, none where there is none.
-    `percent_off` is taken off the upgrades.
-    """
-    if not 0 <= percent_off < 100:
-        raise InputError(f"percent_off is {percent_off}; it must be 0 or more and below 100")
-    shown: list[Upgrade] = []
-    for upgrade in (*found.tiers, *found.kept):
-        if len(shown) < 2 and all(_apart(upgrade.price, other.price) for other in shown):
-            shown.append(upgrade)
-    if not shown or found.price is None:
-        return ()
-    good = Rung("good", found.anchor_id, shelf.name(found.anchor_id), found.price, found.price, "the item itself")
-    tiers: tuple[Literal["better", "best"], ...] = ("better", "best")
-    shown.sort(key=lambda u: u.price)
-    steps = (
-        Rung(tier, u.item_id, shelf.name(u.item_id), u.price, round(u.price * (1 - percent_off / 100), 2), u.words)
-        for tier, u in zip(tiers, shown, strict=False)
-    )
-    return (good, *steps)
-
-
-def _apart(price: float, other: float) -> bool:
-    return max(price, other) >= SAME * min(price, other)

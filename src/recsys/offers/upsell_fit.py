@@ -49,7 +49,7 @@ def fit_upsell(
     if not asked:
         raise InputError(
             f"no customer bought a new item at {options.low:g} to {options.high:g} times the price of the usual one in "
-            f"the last {options.moments} · {options.window_days} days; give a longer history, or catalog types and prices"
+            f"the last {options.moments} · {options.window_days} days; give a longer history, catalog types or prices"
         )
     x, y, sizes = (np.concatenate(part) for part in zip(*asked, strict=True))
     return UpsellModel(choice_weights(x, y, sizes, options.ridge), stand_of(data, shelf, makes), makes, vectors)

@@ -36,7 +36,7 @@ class Asked:
 
 
 def dearer_items(types: Ints, prices: Floats, anchors: Ints, low: float, high: float) -> tuple[Ints, Ints]:
-    """Candidates of n anchors: items of the type at `low` to `high` times the price; query and item, both int64 (m,)."""
+    """Items of the type of each of n anchors at `low` to `high` times its price: query and item, both int64 (m,)."""
     priced = np.flatnonzero((types >= 0) & (prices > 0))
     shelf = priced[np.argsort(types[priced], kind="stable")]
     first, last = (np.searchsorted(types[shelf], types[anchors], side) for side in ("left", "right"))
