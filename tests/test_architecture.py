@@ -39,7 +39,15 @@ VENDORS = {  # vendor → where it may be imported, as the beginning of a path
     "lightgbm": ("ranking/",),
     "optuna": ("tuning.py",),
 }
-SERVED_ROOMS = ("models/", "ranking/", "serving/", "errors.py", "data/histories.py", "data/store.py")
+SERVED_ROOMS = (
+    "models/",
+    "ranking/",
+    "serving/",
+    "errors.py",
+    "data/histories.py",
+    "data/store.py",
+    "data/pack_sizes.py",
+)
 SERVED_VENDORS = {"numpy", "scipy", "lightgbm"}
 MLFLOW_FACE = "serving/model.py"
 NOT_SERVED = (
