@@ -233,9 +233,12 @@ def small_shop(made_shop) -> Shop:
     returned = made.truth.returns.select(
         "order_id", "item_id", "returned_at", returned_quantity=pl.col("quantity").cast(pl.Float64)
     )
-    orders = bought.join(returned, on=["order_id", "item_id"], how="left").with_columns(
-        store_id=pl.lit(None, pl.String)
-    ).select(list(ORDERS)).sort(KEY)
+    orders = (
+        bought.join(returned, on=["order_id", "item_id"], how="left")
+        .with_columns(store_id=pl.lit(None, pl.String))
+        .select(list(ORDERS))
+        .sort(KEY)
+    )
     schemas.Orders.validate(orders)
     train, test = moments(orders, SplitOptions(train_moments=3))
     data = train_data(lines_before(orders, test.at), made.catalog)
