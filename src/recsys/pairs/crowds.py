@@ -7,14 +7,14 @@ is a flag of its own.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
-from recsys.affinity import Affinity, benjamini_hochberg, expected, expected_by_size
+from recsys.affinity import Affinity, benjamini_hochberg
 from recsys.data.histories import Csr, Floats, IdMap, Ints
-from recsys.pair_counts import CELLS, Baskets, joint_cells
+from recsys.pair_counts import CELLS, SIZE_BINS, Baskets, expected_by_size, joint_cells
 from recsys.pairs.options import FlagOptions
 
 
@@ -22,25 +22,25 @@ from recsys.pairs.options import FlagOptions
 class Joint:
     """m pairs and the orders × the n keys that occur in them; `a`, `b` are columns of `matrix`.
 
-    `by_size` float64 (m,): what the size of orders adds to the joint orders expected (1 = nothing).
+    `size` int64 (n_orders,): bin of the distinct keys of each order, those that occur in no pair included.
     """
 
     keys: IdMap
     matrix: Csr
     customer: Ints
+    size: Ints
     a: Ints
     b: Ints
     joint: Ints
-    by_size: Floats
 
     @classmethod
     def of(cls, affinity: Affinity, found: Baskets) -> "Joint":
         used, places = np.unique(np.concatenate([affinity.a, affinity.b]), return_inverse=True)
         ids = np.array(found.items.ids, dtype=object)[used]
         matrix = sp.csr_matrix(found.matrix[:, used])
-        by_size = ratio(expected_by_size(affinity), expected(affinity))
+        size = np.searchsorted(SIZE_BINS, found.sizes, side="right") - 1
         m = len(affinity)
-        return cls(IdMap(tuple(ids)), matrix, found.customer, places[:m], places[m:], affinity.joint, by_size)
+        return cls(IdMap(tuple(ids)), matrix, found.customer, size, places[:m], places[m:], affinity.joint)
 
     def by(self, group: Ints, n: int) -> Ints:
         """int64 (n, m): joint orders of each group; `group` (n_orders,), -1 belongs to none."""
@@ -64,7 +64,7 @@ class Leaders(NamedTuple):
     squares: Ints
 
 
-def by_group(group: Ints, n: int, matrix: sp.spmatrix) -> sp.csc_matrix:
+def by_group(group: Ints, n: int, matrix: Any) -> sp.csc_matrix:
     """int64 (n, columns of `matrix`): sums over the orders of each group; -1 belongs to none."""
     known = np.flatnonzero(group >= 0)
     ones = np.ones(len(known), np.int64)
@@ -81,13 +81,21 @@ def _leaders(counted: sp.csc_matrix) -> Leaders:
     return Leaders(group, most, *sums)
 
 
-def within(sold: Ints, orders: Ints, joint: Joint) -> Floats:
-    """float64 (groups, m): joint orders to expect of items independent within each group of orders.
+def within(joint: Joint, group: Ints, n: int) -> Floats:
+    """float64 (n, m): joint orders to expect in each group of orders, of items independent there.
 
-    `sold` (groups, n), `orders` (groups,): sold_a · sold_b / orders of each group, times what order size adds.
+    sold_a · sold_b / orders of the group; `group` int64 (n_orders,).
     """
-    chance = sold[:, joint.a].astype(float) * sold[:, joint.b] / np.maximum(orders, 1)[:, None]
-    return np.asarray(chance * joint.by_size)
+    sold = by_group(group, n, joint.matrix).toarray().astype(float)
+    orders = np.maximum(np.bincount(group, minlength=n), 1)
+    return np.asarray(sold[:, joint.a] * sold[:, joint.b] / orders[:, None])
+
+
+def within_sizes(joint: Joint, group: Ints) -> Floats:
+    """float64 (m,): the same, of items independent among the orders of each group and size, summed."""
+    cells, at = np.unique(group * len(SIZE_BINS) + joint.size, return_inverse=True)
+    sold = np.asarray(by_group(at, len(cells), joint.matrix).toarray(), np.int64)
+    return expected_by_size(joint.a, joint.b, sold, np.bincount(at, minlength=len(cells)))
 
 
 def ratio(part: Floats | Ints, whole: Floats | Ints) -> Floats:

@@ -10,7 +10,7 @@ from recsys.affinity import Affinity, low_of
 from recsys.data.histories import IdMap, Ints
 from recsys.pair_counts import Baskets, order_heads
 from recsys.pairs.collected import Collected
-from recsys.pairs.crowds import Joint, by_group, crowded, ratio, tail, within
+from recsys.pairs.crowds import Joint, crowded, ratio, tail, within, within_sizes
 from recsys.pairs.options import KEYS, FlagOptions, Level
 from recsys.pairs.promotions import promotion_weeks, week_of
 
@@ -59,8 +59,8 @@ def season(joint: Joint, facts: OrderFacts, collected: Collected, options: FlagO
     """The months in a row, at any turn of the year, in which chance is least likely: a scan of twelve stretches.
 
     p is twelve times that of the best stretch. `season_lift`: joint orders by those that both items' sales in each
-    month explain; about 1 = within the months the two know nothing of each other. `months_sold`: months in which both
-    were sold; with few of them a new or a discontinued item looks like a season.
+    month explain among orders of each size; about 1 = within the months the two know nothing of each other.
+    `months_sold`: months in which both were sold; with few of them a new or discontinued item looks like a season.
     """
     n = int(facts.month.max(initial=-1)) + 1
     orders = np.bincount(facts.month, minlength=n)
@@ -75,9 +75,8 @@ def season(joint: Joint, facts: OrderFacts, collected: Collected, options: FlagO
     share = ratio(counts[start, at], joint.joint)
     least = np.where(judged & (joint.joint > 0), np.minimum(12 * p[start, at], 1.0), np.nan)
     crowds, q = crowded(share, base[start, 0], least, options)
-    sold = by_group(facts.month, n, joint.matrix).toarray()
-    explained = within(sold, orders, joint).sum(axis=0)
-    months = ((sold[:, joint.a] > 0) & (sold[:, joint.b] > 0)).sum(axis=0)
+    explained = within_sizes(joint, facts.month)
+    months = (within(joint, facts.month, n) > 0).sum(axis=0)
     known = ~np.isnan(least)
     return {
         "seasonal": _told(crowds, known),
@@ -92,9 +91,10 @@ def season(joint: Joint, facts: OrderFacts, collected: Collected, options: FlagO
 
 def _folded(by_month: Ints) -> Ints:
     """(12, m): the same months of all years together."""
-    whole = np.zeros((-(-len(by_month) // 12) * 12, by_month.shape[1]), np.int64)
-    whole[: len(by_month)] = by_month
-    return np.asarray(whole.reshape(-1, 12, by_month.shape[1]).sum(axis=0))
+    whole = np.zeros((-(-len(by_month) // 12), 12, by_month.shape[1]), np.int64)
+    month = np.arange(len(by_month))
+    whole[month // 12, month % 12] = by_month
+    return np.asarray(whole.sum(axis=0))
 
 
 def _stretches(folded: Ints, months: int) -> Ints:
@@ -110,9 +110,9 @@ def _span(start: int, months: int) -> str:
 def promotion(joint: Joint, facts: OrderFacts, collected: Collected, level: Level, options: FlagOptions) -> Columns:
     """Weeks in which either is sold below its usual price, out of the weeks in which both prices are known.
 
-    `usual_lift`: joint orders of the other weeks by those that both items' sales in each such week explain. A pair is
-    made by promotions where it crowds into the low weeks and no lift above 1 is sure in the others. Judged where
-    half of the joint orders lie in weeks of known prices.
+    `usual_lift`: joint orders of the other weeks by those that both items' sales in each such week explain, times what
+    the size of orders adds within a month. A pair is made by promotions where it crowds into the low weeks and no lift
+    above 1 is sure in the others. Judged where half of the joint orders lie in weeks of known prices.
     """
     low = promotion_weeks(collected.lines, KEYS[level], joint.keys, options.discount, options.usual_weeks)
     n = len(low.known)
@@ -124,7 +124,9 @@ def promotion(joint: Joint, facts: OrderFacts, collected: Collected, level: Leve
     judged = collected.timed & (known > 0) & (2 * known >= joint.joint)
     share = ratio(hits, known)
     crowds, q = crowded(share, base, np.where(judged, tail(hits, known, base), np.nan), options)
-    expected = (within(by_group(facts.week, n, joint.matrix).toarray(), orders, joint) * (both & ~either)).sum(axis=0)
+    months = int(facts.month.max(initial=-1)) + 1
+    by_size = ratio(within_sizes(joint, facts.month), within(joint, facts.month, months).sum(axis=0))
+    expected = (within(joint, facts.week, n) * (both & ~either)).sum(axis=0) * by_size
     others = known - hits
     usual_low = np.where(others > 0, ratio(low_of(np.maximum(others, 1), np.ones(len(others))), expected), 0.0)
     return {

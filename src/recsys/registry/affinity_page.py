@@ -67,11 +67,11 @@ def said(row: Row) -> list[str]:
     if row.get("by_hand"):
         out.append(BY_HAND[row["by_hand"]])
     if row.get("seasonal"):
-        out.append(f"season {row['season']}: {row['season_share']:.0%} of its joint orders, "
-                   f"{row['season_of_all']:.0%} of all; lift left within months {times(row['season_lift'])}")  # fmt: skip
+        share = f"{row['season_share']:.0%} of its joint orders, {row['season_of_all']:.0%} of all"
+        out.append(f"season {row['season']}: {share}; lift left within months {times(row['season_lift'])}")
     if row.get("promotion"):
-        out.append(f"promotion weeks: {row['promotion_share']:.0%} of its joint orders; "
-                   f"lift at usual prices {times(row['usual_lift'])}")  # fmt: skip
+        share = f"{row['promotion_share']:.0%} of its joint orders, {row['promotion_of_all']:.0%} of all"
+        out.append(f"promotion weeks: {share}; lift at usual prices {times(row['usual_lift'])}")
     if row.get("one_store"):
         share = f"{row['store_share']:.0%} of its joint orders, {row['store_of_all']:.0%} of all"
         out.append(f"store {row['store']}: {share}")
