@@ -48,6 +48,7 @@ ORDERS = {
     "unit_price": pl.Float64,
     "returned_at": schemas.UTC,
     "returned_quantity": pl.Float64,
+    "store_id": pl.String,
 }
 KEY = ["ordered_at", "order_id", "item_id"]
 NOW = datetime(2024, 9, 1, tzinfo=UTC)  # of whole trainings; the shop's last order is of July
@@ -232,7 +233,12 @@ def small_shop(made_shop) -> Shop:
     returned = made.truth.returns.select(
         "order_id", "item_id", "returned_at", returned_quantity=pl.col("quantity").cast(pl.Float64)
     )
-    orders = bought.join(returned, on=["order_id", "item_id"], how="left").select(list(ORDERS)).sort(KEY)
+    orders = (
+        bought.join(returned, on=["order_id", "item_id"], how="left")
+        .with_columns(store_id=pl.lit(None, pl.String))
+        .select(list(ORDERS))
+        .sort(KEY)
+    )
     schemas.Orders.validate(orders)
     train, test = moments(orders, SplitOptions(train_moments=3))
     data = train_data(lines_before(orders, test.at), made.catalog)
@@ -264,7 +270,7 @@ def tiny_orders():
 
     def make(*orders):
         rows = [
-            (order, item, customer, MOMENT - timedelta(days=age), 1.0, 1.0, None, None)
+            (order, item, customer, MOMENT - timedelta(days=age), 1.0, 1.0, None, None, None)
             for order, customer, age, items in orders
             for item in items
         ]

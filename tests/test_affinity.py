@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chi2, fisher_exact, poisson
+from scipy.stats import chi2, fisher_exact, hypergeom, poisson
 
 from recsys import affinity as af
 from recsys.affinity import Affinity, Evidence, count_pairs, pair_rules
 from recsys.data.synthetic import SyntheticOptions, synthetic_shop
 from recsys.errors import InputError
-from recsys.pair_counts import SIZE_BINS
+from recsys.pair_counts import SIZE_BINS, baskets, hypergeometric_tail
 
 Order = tuple[str | None, set[str]]
 ANY = Evidence(min_joint=1, min_customers=0, min_lift=0.0, min_adjusted_low=0.0, min_taste_low=0.0, max_q=1.0)
@@ -172,6 +172,32 @@ def test_p_values_equal_the_textbook() -> None:
         table = [[both, first - both], [second - both, found.n_orders - first - second + both]]
         assert af.fisher_p(found)[n] == pytest.approx(fisher_exact(table, alternative="greater").pvalue)
         assert af.taste_p(found)[n] == pytest.approx(poisson.sf(both - 1, found.by_taste[n]))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 60, 5000, 200_000])
+def test_the_hypergeometric_tail_is_scipys(n: int) -> None:
+    """All possible counts of small shops, and counts around the mean of large ones."""
+    rng = np.random.default_rng(n)
+    a, b = rng.integers(1, n + 1, (2, 1000))
+    least, most = np.maximum(0, a + b - n), np.minimum(a, b)
+    mean = a * b / n
+    near = np.clip(np.rint(mean + rng.normal(0, 4, 1000) * np.sqrt(mean)).astype(int), least, most)
+    joint = near if n > 100 else rng.integers(least, most + 1)
+    found, want = hypergeometric_tail(joint, n, a, b), hypergeom.sf(joint - 1, n, a, b)
+    assert found == pytest.approx(want, rel=1e-7, abs=1e-300)
+
+
+@settings(max_examples=30, deadline=None)
+@given(some_orders(1))
+def test_given_pairs_are_counted_whatever_they_hold(orders: list[Order]) -> None:
+    lines = lines_of(orders)
+    found, whole = baskets(lines, "item_id"), count_pairs(lines, min_joint=1)
+    a, b = np.triu_indices(len(found.items), 1)
+    these = af.count_these(found, a, b)
+    joint = {pair: (n, who) for pair, n, who in zip(pairs_of(whole), whole.joint, whole.customers, strict=True)}
+    assert [joint.get(pair, (0, 0)) for pair in pairs_of(these)] == list(zip(these.joint, these.customers, strict=True))
+    some = [at for at, pair in enumerate(pairs_of(these)) if pair in joint]
+    assert af.take(these, np.array(some, int)).by_taste == pytest.approx(whole.by_taste)
 
 
 def test_low_bound_covers_as_it_claims() -> None:

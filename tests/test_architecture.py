@@ -17,7 +17,7 @@ FLOWS = SOURCE.parents[1] / "flows"
 ROOMS = (
     ("__init__", "errors", "schemas", "hashing", "processes"),
     ("data",),
-    ("pair_counts", "affinity"),
+    ("pair_counts", "affinity", "pairs"),
     ("models",),
     ("ranking",),
     ("training_set",),

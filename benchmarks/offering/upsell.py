@@ -26,7 +26,7 @@ from recsys.data.interactions import InteractionOptions, lines_before, train_dat
 from recsys.data.pack_sizes import pack_size
 from recsys.evaluation.bootstrap import paired_ratio
 from recsys.models.content import Content
-from recsys.offers.makes import Makes, makes_of, with_text_types
+from recsys.offers.makes import Makes, makes_of, with_alike_types
 from recsys.offers.shelf import Shelf, shelf_of
 from recsys.offers.switches import count_switches, trade_ups
 from recsys.offers.upsell import UpsellOptions, beyond_habit, is_no_better, recent_orders, upgrades
@@ -110,7 +110,7 @@ def prepare(orders: pl.DataFrame, catalog: pl.DataFrame, cut: datetime, end: dat
     content = Content().fit(data)
     untyped = int((shelf.types < 0).sum())
     if untyped:
-        shelf = with_text_types(shelf, content.vectors(), recent_orders(data))
+        shelf = with_alike_types(shelf, content.vectors(), recent_orders(data))
         print(f"{untyped:,} items without a type, put into {len(np.unique(shelf.types)):,} types with the others")
     told = pl.DataFrame({"item_id": data.items.ids}).join(catalog, on="item_id", how="left", maintain_order="left")
     makes = makes_of(shelf, told["brand"].to_list(), told["size"].to_list())

@@ -15,6 +15,8 @@ from .data.histories import Floats, IdMap, Ints
 from .errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
 
 
@@ -91,23 +93,43 @@ def count_pairs(
     InputError where a column is missing or min_joint is below 1.
     """
     _require(orders, key, min_joint)
-    found = counts.baskets(orders, key)
-    sold_by_size, orders_by_size = found.by_size()
-    sold = sold_by_size.sum(axis=0)
+    return count_baskets(counts.baskets(orders, key), min_joint, max_cells)
+
+
+def count_baskets(found: counts.Baskets, min_joint: int, max_cells: int = counts.CELLS) -> Affinity:
+    """Count the pairs of `found`, as `count_pairs` does."""
+    sold = np.asarray(found.matrix.sum(axis=0), np.int64).ravel()
     kept = np.flatnonzero(sold >= min_joint)  # no pair of a rarer item can reach min_joint
     frequent = found.matrix[:, kept]
     a, b, joint = counts.joint_orders(frequent, min_joint, max_cells)
+    customers = counts.distinct_customers(frequent, found.customer, a, b, max_cells)
+    return _counted(found, kept[a], kept[b], joint, customers, min_joint, max_cells)
+
+
+def count_these(found: counts.Baskets, a: Ints, b: Ints, max_cells: int = counts.CELLS) -> Affinity:
+    """Count these pairs alone (a < b, sorted), however few orders hold both; 0 is an answer."""
+    joint = np.zeros(len(a), np.int64)
+    for part, both in counts.joint_cells(found.matrix, a, b, max_cells):
+        joint[part] = np.diff(both.indptr)
+    customers = counts.distinct_customers(found.matrix, found.customer, a, b, max_cells)
+    return _counted(found, a, b, joint, customers, 0, max_cells)
+
+
+def _counted(
+    found: counts.Baskets, a: Ints, b: Ints, joint: Ints, customers: Ints, min_joint: int, max_cells: int
+) -> Affinity:
+    sold_by_size, orders_by_size = found.by_size()
     return Affinity(
         items=found.items,
-        a=kept[a],
-        b=kept[b],
+        a=a,
+        b=b,
         joint=joint,
-        customers=counts.distinct_customers(frequent, found.customer, a, b, max_cells),
-        sold=sold,
+        customers=customers,
+        sold=sold_by_size.sum(axis=0),
         n_orders=len(found.customer),
         sold_by_size=sold_by_size,
         orders_by_size=orders_by_size,
-        by_taste=counts.expected_by_customer(found, kept[a], kept[b], max_cells),
+        by_taste=counts.expected_by_customer(found, a, b, max_cells),
         min_joint=min_joint,
     )
 
@@ -175,11 +197,8 @@ def low_of(joint: Ints, expectation: Floats, level: float = 0.95) -> Floats:
 
 def fisher_p(affinity: Affinity) -> Floats:
     """Fisher's one-sided exact test: P(at least so many joint orders) with both items' orders given."""
-    from scipy.stats import hypergeom
-
-    sold_a, sold_b = affinity.sold[affinity.a], affinity.sold[affinity.b]
-    tail = np.asarray(hypergeom.sf(affinity.joint - 1, affinity.n_orders, sold_a, sold_b), float)
-    return np.asarray(np.clip(tail, 0.0, 1.0))  # the tail is summed in floating point
+    sold = affinity.sold
+    return counts.hypergeometric_tail(affinity.joint, affinity.n_orders, sold[affinity.a], sold[affinity.b])
 
 
 def taste_p(affinity: Affinity) -> Floats:
@@ -208,23 +227,41 @@ def benjamini_hochberg(p: Floats, tests: int) -> Floats:
 
 
 def evident(affinity: Affinity, evidence: Evidence | None = None) -> np.ndarray:
-    """bool (m,): the pair passes every bar. Counts are compared as integers, so a pair exactly at a bar passes."""
-    bars = evidence or Evidence()
+    """bool (m,): the pair passes every bar."""
+    return np.asarray(np.logical_and.reduce(list(passes(affinity, evidence or Evidence()).values())))
+
+
+def passes(affinity: Affinity, bars: Evidence) -> dict[str, np.ndarray]:
+    """Bar → bool (m,): the pair passes it. Counts are compared as integers, so a pair exactly at a bar passes.
+
+    Bars are named as their options; `max_q` (against chance) and `max_taste_q` (against taste) share one.
+    """
     if bars.min_joint < affinity.min_joint:
         raise InputError(
             f"min_joint is {bars.min_joint}, but pairs below {affinity.min_joint} joint orders were not counted; "
             f"raise it, or count again with count_pairs(min_joint={bars.min_joint})"
         )
-    passed = (affinity.joint >= bars.min_joint) & (affinity.customers >= bars.min_customers)
     share, times = Fraction(str(bars.min_support)), Fraction(str(bars.min_lift))
     joint, n = affinity.joint.astype(object), affinity.n_orders  # Python integers: no product overflows
     chance = affinity.sold[affinity.a].astype(object) * affinity.sold[affinity.b]
-    passed &= (joint * share.denominator >= n * share.numerator).astype(bool)
-    passed &= (joint * n * times.denominator >= chance * times.numerator).astype(bool)
-    passed &= low_of(affinity.joint, expected_by_size(affinity), bars.confidence) >= bars.min_adjusted_low
-    passed &= low_of(affinity.joint, affinity.by_taste, bars.confidence) >= bars.min_taste_low
-    passed &= benjamini_hochberg(taste_p(affinity), affinity.possible_pairs) <= bars.max_q
-    return passed & (benjamini_hochberg(fisher_p(affinity), affinity.possible_pairs) <= bars.max_q)
+    return {
+        "min_joint": affinity.joint >= bars.min_joint,
+        "min_customers": affinity.customers >= bars.min_customers,
+        "min_support": (joint * share.denominator >= n * share.numerator).astype(bool),
+        "min_lift": (joint * n * times.denominator >= chance * times.numerator).astype(bool),
+        "max_q": _found(fisher_p, affinity, bars.max_q),
+        "min_adjusted_low": low_of(affinity.joint, expected_by_size(affinity), bars.confidence)
+        >= bars.min_adjusted_low,
+        "min_taste_low": low_of(affinity.joint, affinity.by_taste, bars.confidence) >= bars.min_taste_low,
+        "max_taste_q": _found(taste_p, affinity, bars.max_q),
+    }
+
+
+def _found(p: "Callable[[Affinity], Floats]", affinity: Affinity, max_q: float) -> np.ndarray:
+    """bool (m,): the false discovery rate is low enough; a limit of 1 asks for no test."""
+    if max_q >= 1:
+        return np.ones(len(affinity), bool)
+    return np.asarray(benjamini_hochberg(p(affinity), affinity.possible_pairs) <= max_q)
 
 
 def take(affinity: Affinity, at: Ints) -> Affinity:
@@ -245,24 +282,26 @@ def pair_rules(affinity: Affinity, evidence: Evidence | None = None) -> "pl.Data
     lift, lift_low, adjusted_lift, adjusted_low, taste_lift, taste_low, p (Fisher), q (Benjamini-Hochberg over all
     possible pairs), taste_p, taste_q (the same two for joint orders beyond customers' tastes).
     """
+    bars = evidence or Evidence()
+    table = measures(affinity, np.flatnonzero(evident(affinity, bars)), bars.confidence)
+    return table.sort("adjusted_low", "joint", "item_a", "item_b", descending=[True, True, False, False])
+
+
+def measures(affinity: Affinity, at: Ints, level: float) -> "pl.DataFrame":
+    """All measures of the pairs at these places, a row each, the columns of `pair_rules`; q over all possible pairs."""
     import polars as pl  # not part of serving
 
-    bars = evidence or Evidence()
-    passed = evident(affinity, bars)
-    return (
-        pl.DataFrame(
-            _columns(affinity, bars.confidence),
-            schema_overrides={"item_a": pl.String, "item_b": pl.String},
-        )
-        .filter(pl.Series(passed, dtype=pl.Boolean))
-        .sort("adjusted_low", "joint", "item_a", "item_b", descending=[True, True, False, False])
-    )
+    q = benjamini_hochberg(fisher_p(affinity), affinity.possible_pairs)[at]
+    taste_q = benjamini_hochberg(taste_p(affinity), affinity.possible_pairs)[at]
+    columns = _columns(take(affinity, at), level)
+    texts = {"item_a": pl.String, "item_b": pl.String}
+    table = pl.DataFrame(columns, schema_overrides=texts).with_columns(q=q, taste_q=taste_q)
+    return table.select(*columns, "q", "taste_q").select(pl.exclude("taste_p", "taste_q"), "taste_p", "taste_q")
 
 
 def _columns(affinity: Affinity, level: float) -> dict[str, Any]:
     ids = np.array(affinity.items.ids, dtype=object)
     forth, back = confidence(affinity)
-    p, by_taste = fisher_p(affinity), taste_p(affinity)
     return {
         "item_a": ids[affinity.a].tolist(),
         "item_b": ids[affinity.b].tolist(),
@@ -279,8 +318,6 @@ def _columns(affinity: Affinity, level: float) -> dict[str, Any]:
         "adjusted_low": low_of(affinity.joint, expected_by_size(affinity), level),
         "taste_lift": taste_lift(affinity),
         "taste_low": low_of(affinity.joint, affinity.by_taste, level),
-        "p": p,
-        "q": benjamini_hochberg(p, affinity.possible_pairs),
-        "taste_p": by_taste,
-        "taste_q": benjamini_hochberg(by_taste, affinity.possible_pairs),
+        "p": fisher_p(affinity),
+        "taste_p": taste_p(affinity),
     }

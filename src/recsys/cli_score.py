@@ -42,7 +42,7 @@ def score(config: str, settings: tuple[str, ...], customers: str | None, model: 
 
 def check_folder(folder: Path) -> None:
     """Say that every file is as the manifest says, or which are not."""
-    from recsys.scoring.publishing import damages
+    from recsys.folders import damages
 
     found = damages(folder)
     if found:

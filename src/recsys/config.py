@@ -28,6 +28,7 @@ from recsys.errors import InputError
 from recsys.evaluation.protocols import EvaluationOptions
 from recsys.monitoring.options import MonitoringOptions, require_sane
 from recsys.names import require_plain_name
+from recsys.pairs.options import AffinityOptions
 from recsys.ranking.base_models import ModelOptions
 from recsys.ranking.features import FEATURES, GROUPS
 from recsys.ranking.hybrid import HybridOptions
@@ -66,6 +67,7 @@ class Config:
     run: RunOptions = field(default_factory=RunOptions)
     tune: TuneOptions = field(default_factory=TuneOptions)
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
+    affinity: AffinityOptions = field(default_factory=AffinityOptions)
 
 
 def load_config(file: Path | str, settings: Sequence[str] = ()) -> Config:
@@ -181,6 +183,24 @@ LIMITS: dict[str, tuple[float, float]] = {
     "scoring.partition_rows": (1, 1e9),
     "scoring.workers": (1, 256),
     "scoring.keep": (1, 1e6),
+    "affinity.months": (1, 1200),
+    "affinity.keep": (1, 1e6),
+    "affinity.evidence.min_joint": (1, 1e9),
+    "affinity.evidence.min_customers": (0, 1e9),
+    "affinity.evidence.min_support": (0, 1),
+    "affinity.evidence.min_lift": (0, 1e6),
+    "affinity.evidence.min_adjusted_low": (0, 1e6),
+    "affinity.evidence.min_taste_low": (0, 1e6),
+    "affinity.evidence.max_q": (0, 1),
+    "affinity.evidence.confidence": (0.5, 0.9999),
+    "affinity.flags.min_share": (0, 1),
+    "affinity.flags.min_odds": (1, 1e6),
+    "affinity.flags.max_q": (0, 1),
+    "affinity.flags.season_months": (1, 11),
+    "affinity.flags.season_days": (1, 1e5),
+    "affinity.flags.discount": (1e-3, 0.999),
+    "affinity.flags.usual_weeks": (1, 1000),
+    "affinity.flags.min_effective": (1, 1e9),
     "tune.minutes": (0, 1e6),
     "tune.trials": (1, 1e6),
     "tune.validation_moments": (1, 100),

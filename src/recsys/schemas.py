@@ -9,7 +9,8 @@ UTC = pl.Datetime("us", "UTC")
 class Orders(dy.Schema):
     """Accepted order lines, one row per (order_id, item_id), sorted by ordered_at, order_id, item_id.
 
-    A null customer_id is a guest. `unit_price` is in the shop's currency, all-in, per unit.
+    A null customer_id is a guest, a null store_id an unknown store. `unit_price` is in the shop's currency, all-in,
+    per unit.
     A return counts from `returned_at`, never before: `returned_quantity` units came back on that date.
     """
 
@@ -21,6 +22,7 @@ class Orders(dy.Schema):
     unit_price = dy.Float64(nullable=True, min=0)
     returned_at = dy.Datetime(time_zone="UTC", nullable=True)
     returned_quantity = dy.Float64(nullable=True, min_exclusive=0)
+    store_id = dy.String(nullable=True)
 
 
 class Catalog(dy.Schema):

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 import yaml
 
-from recsys.scoring.publishing import damages
+from recsys.folders import damages
 from recsys.scoring.summary import read_manifest
 
 pytestmark = pytest.mark.crash

@@ -45,6 +45,11 @@ def test_columns_are_read_by_their_meaning():
     assert mapped["is_return"].to_list() == [False, True, None, False]
 
 
+def test_a_store_is_read_where_it_is_mapped():
+    assert lines()["store_id"].to_list() == [None] * 4
+    assert lines(columns=COLUMNS | {"store_id": "land"})["store_id"].to_list() == ["UK", "FR", "DE", None]
+
+
 def test_filters():
     mapped = lines(exclude={"land": ["FR", "DE"]}, exclude_item_pattern="^(POST|M)$", cancellation_pattern="^C")
     assert mapped["excluded"].to_list() == [False, True, True, False]

@@ -72,6 +72,7 @@ def test_shop_keeps_the_contracts(shop: SyntheticShop, bought: pl.DataFrame) -> 
         pl.col("quantity").cast(pl.Float64),
         returned_at=pl.lit(None, schemas.UTC),
         returned_quantity=pl.lit(None, pl.Float64),
+        store_id=pl.lit(None, pl.String),
     )
     schemas.Orders.validate(accepted.select(list(schemas.Orders.columns())))
     assert set(bought["item_id"]) <= set(shop.catalog["item_id"])

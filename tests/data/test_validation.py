@@ -198,3 +198,11 @@ def test_units_are_neither_made_nor_lost():
         for n in range(50)
     ]
     assert validate(rows).orders["quantity"].sum() == pytest.approx(5.0)
+
+
+def test_merged_lines_keep_a_store():
+    """The smaller id of two, and the known one beside an unknown."""
+    stores = pl.Series("store_id", ["s2", "s1", None, "s3", None], dtype=pl.String)
+    rows = [row(), row(), row(item_id="y"), row(item_id="y"), row(item_id="z")]
+    found = validate_lines(lines(rows).with_columns(stores), ValidationOptions(), NOW)
+    assert found.orders.select("item_id", "store_id").rows() == [("x", "s1"), ("y", "s3"), ("z", None)]

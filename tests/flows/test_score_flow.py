@@ -9,7 +9,7 @@ from prefect.artifacts import Artifact
 
 from flows.score import score
 from recsys.errors import InputError
-from recsys.scoring.publishing import damages
+from recsys.folders import damages
 
 pytestmark = pytest.mark.usefixtures("server")
 

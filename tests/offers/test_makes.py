@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 from recsys.data.histories import IdMap
 from recsys.data.pack_sizes import PackSize
-from recsys.offers.makes import brand_levels, makes_of, medians, no_makes, with_text_types
+from recsys.offers.makes import brand_levels, makes_of, medians, no_makes, with_alike_types
 from recsys.offers.shelf import Shelf
 
 NAN = float("nan")
@@ -72,10 +72,10 @@ def test_types_out_of_texts() -> None:
     rows = np.array([[1, 0], [0.8, 0.6], [0, 1], [0.6, 0.8], [0, 0], [1, 0]], float)
     stand = shelf([1.0] * 6, [-1, -1, -1, -1, -1, 4])
     sold = np.array([9, 5, 8, 1, 7, 0])
-    typed = with_text_types(stand, sp.csr_matrix(rows), sold, 0.7)
+    typed = with_alike_types(stand, sp.csr_matrix(rows), sold, 0.7)
     # 0 and 2 lead; 1 is nearer to 0, 3 to 2; 4 has no text, 5 its own type
     assert typed.types.tolist() == [5, 5, 6, 6, -1, 4]
-    assert with_text_types(stand, sp.csr_matrix(rows), sold, 0.99).types.tolist() == [5, 7, 6, 8, -1, 4]
+    assert with_alike_types(stand, sp.csr_matrix(rows), sold, 0.99).types.tolist() == [5, 7, 6, 8, -1, 4]
     assert stand.types.tolist() == [-1, -1, -1, -1, -1, 4]
-    joined = with_text_types(stand, sp.csr_matrix(rows), sold, 0.5).types  # 3 lies between both leaders, nearer to 2
+    joined = with_alike_types(stand, sp.csr_matrix(rows), sold, 0.5).types  # 3 lies between both leaders, nearer to 2
     assert joined[3] == joined[2] != joined[0]

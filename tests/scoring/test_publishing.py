@@ -8,20 +8,11 @@ import polars as pl
 import pytest
 
 from recsys.errors import InputError
+from recsys.folders import damages, forget, point, published, refuse_unwritable, sweep_hidden
 from recsys.scoring.asking import CUSTOMERS as CUSTOMER_COLUMNS
 from recsys.scoring.options import ScoringOptions
 from recsys.scoring.partitions import CUSTOMERS, ROWS
-from recsys.scoring.publishing import (
-    Scored,
-    counts,
-    damages,
-    forget,
-    point,
-    publish,
-    published,
-    refuse_unwritable,
-    sweep_hidden,
-)
+from recsys.scoring.publishing import Scored, counts, publish
 from tests.scoring.test_exports import customers_of, rows_of
 
 WHEN = datetime(2024, 9, 1, 3, tzinfo=UTC)
@@ -141,10 +132,10 @@ def test_places_that_cannot_be_written_are_refused(tmp_path):
     (tmp_path / "file").write_text("no folder")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match=r"cannot write to scoring\.out .*; free it or set another"):
-            refuse_unwritable(out)
+            refuse_unwritable(out, "scoring.out")
     (tmp_path / "latest").mkdir()
     with pytest.raises(InputError, match=r"latest is no link of this program"):
-        refuse_unwritable(tmp_path)
+        refuse_unwritable(tmp_path, "scoring.out")
 
 
 def test_the_pointer_is_never_missing(tmp_path):

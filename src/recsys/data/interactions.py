@@ -153,22 +153,23 @@ def item_facts(items: IdMap, catalog: pl.DataFrame, lines: pl.DataFrame) -> Item
     )
     words = ("name", "description", *LEVELS, "brand", "size")
     text = pl.concat_str([pl.col(c) for c in words], separator=" ", ignore_nulls=True)
-    name = pl.coalesce(
-        pl.col("name"),
-        pl.concat_str(["brand", "type", "size"], separator=" ", ignore_nulls=True).replace("", None),
-        "item_id",
-    )
     codes = [table[c].rank("dense").fill_null(0).to_numpy().astype(np.int32) - 1 for c in LEVELS]
     level_names = tuple(tuple(table[c].drop_nulls().unique().sort()) for c in LEVELS)
     return ItemFacts(
         tuple(table.select(text).to_series()),
-        tuple(table.select(name).to_series()),
+        tuple(table.select(shown_name()).to_series()),
         np.stack(codes, axis=1),
         _prices(table.select("item_id"), lines),
         level_names,
         *_others(items, catalog, level_names),
         table["unit_cost"].cast(pl.Float32).fill_null(float("nan")).to_numpy(),
     )
+
+
+def shown_name() -> pl.Expr:
+    """How people call a catalog's item: its name, else brand, type and size, else its id."""
+    made_up = pl.concat_str(["brand", "type", "size"], separator=" ", ignore_nulls=True).replace("", None)
+    return pl.coalesce("name", made_up, "item_id")
 
 
 def _others(items: IdMap, catalog: pl.DataFrame, names: tuple[tuple[str, ...], ...]) -> tuple[IdMap, np.ndarray]:

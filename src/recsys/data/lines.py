@@ -20,6 +20,7 @@ FIELDS = (
     "quantity",
     "unit_price",
     "line_value",
+    "store_id",
 )
 Value = str | int | float
 
@@ -63,7 +64,7 @@ def map_columns(exist: list[str], options: OrdersOptions) -> dict[str, str]:
 def map_lines(table: pl.DataFrame, mapping: Mapping[str, str], options: OrdersOptions) -> pl.DataFrame:
     """One line per raw row, in row order; unreadable cells are null.
 
-    Columns: row UInt32, order_id, customer_id, item_id, quantity, price (as mapped: per unit or line),
+    Columns: row UInt32, order_id, customer_id, item_id, store_id, quantity, price (as mapped: per unit or line),
     unit_price, ordered_at, excluded (by raw values), no_product (by code), is_return (negative or cancelled).
     """
     check_time_zone(options.time_zone)
@@ -102,7 +103,7 @@ def _fields(table: pl.DataFrame, mapping: Mapping[str, str], options: OrdersOpti
             return number_of(*source(name), options.nulls, decimal=options.decimal, thousands=options.thousands)
         return pl.lit(_constant_number(name, options), pl.Float64)
 
-    fields = {name: text(name) for name in ("order_id", "customer_id", "item_id")}
+    fields = {name: text(name) for name in ("order_id", "customer_id", "item_id", "store_id")}
     fields["quantity"] = number("quantity")
     price = next((p for p in ("line_value", "unit_price") if p in mapping or p in options.constants), None)
     fields["price"] = number(price) if price else pl.lit(None, pl.Float64)

@@ -182,8 +182,8 @@ def refuse_repeats(sales: pl.DataFrame) -> Sorted:
 
 
 def merge_lines(sales: pl.DataFrame) -> pl.DataFrame:
-    """One line per order and item: quantities add up, the price is the quantity-weighted mean."""
-    columns = [*KEY, "customer_id", "ordered_at", "quantity", "unit_price"]
+    """One line per order and item: quantities add up, the price is the quantity-weighted mean, the store the first."""
+    columns = [*KEY, "customer_id", "ordered_at", "quantity", "unit_price", "store_id"]
     lines = sales.select(columns)
     repeated = pl.struct(KEY).is_duplicated()
     price, quantity = pl.col("unit_price"), pl.col("quantity")
@@ -197,6 +197,7 @@ def merge_lines(sales: pl.DataFrame) -> pl.DataFrame:
             pl.col("ordered_at").first(),
             quantity.sort().sum(),
             pl.when(price.min() == price.max()).then(price.min()).otherwise(mean).alias("unit_price"),
+            pl.col("store_id").min(),
         )
     )
     return pl.concat([lines.filter(~repeated), merged.select(columns)])

@@ -105,7 +105,7 @@ def medians(groups: Ints, values: Floats) -> Floats:
 # --- where the catalog knows no type
 
 
-def with_text_types(shelf: Shelf, vectors: Csr, sold: Ints, alike: float = 0.3) -> Shelf:
+def with_alike_types(shelf: Shelf, vectors: Csr, sold: Ints, alike: float = 0.3) -> Shelf:
     """The shelf with items of unknown type put into types of similar texts, new codes behind the known ones.
 
     The most sold item without a type leads a new one; a further item joins the leader whose text is closest, where the

@@ -18,6 +18,7 @@ import polars as pl
 
 from recsys.config import Config, as_dict
 from recsys.errors import InputError
+from recsys.folders import published, refuse_unwritable
 from recsys.hashing import hash_id, key_from_environment
 from recsys.pipeline import store, write_json
 from recsys.progress import step
@@ -26,7 +27,7 @@ from recsys.scoring.asking import refuse_wrong_request, request_text
 from recsys.scoring.customers import file_digest, ids_digest, in_partitions, read_ids, who
 from recsys.scoring.options import ScoringOptions
 from recsys.scoring.partitions import partition_places, read_plan, score_missing
-from recsys.scoring.publishing import Scored, publish, published, refuse_unwritable
+from recsys.scoring.publishing import Scored, publish
 from recsys.stages import stage, sweep
 
 WRITING = ("exports", "csv_separator", "csv_bom")  # options on which the exports alone depend
@@ -47,7 +48,7 @@ def plan(config: Config, now: datetime, model: str | None = None) -> Path:
     """Who is asked for, in partitions, by which version, with which options; the model agrees to the options."""
     options = config.scoring
     sweep(store(config), config.run.keep_days, now.timestamp())
-    refuse_unwritable(Path(options.out))
+    refuse_unwritable(Path(options.out), "scoring.out")
     found = find_model(config.registry, model)
     request, key = request_text(options.k, options.request), key_from_environment() if options.hash_ids else None
     answers = {

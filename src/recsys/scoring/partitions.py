@@ -5,7 +5,6 @@ options of the request, the ids and how they are shown. So a killed run goes on 
 customers scores what is new, and other exports score nothing.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from recsys.errors import InputError
+from recsys.folders import sha256
 from recsys.registry.loaded import load_model
 from recsys.scoring.asking import ask
 from recsys.scoring.customers import ids_digest
@@ -114,9 +114,3 @@ def intact(partition: Path) -> bool:
         return all(sha256(partition / name) == digest for name, digest in facts["sha256"].items())
     except (OSError, ValueError, KeyError):
         return False
-
-
-def sha256(file: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from recsys.config import Config
-from recsys.scoring.publishing import MANIFEST
+from recsys.folders import MANIFEST
 
 
 def of_customers(config: Config, customers: str | None) -> Config:
