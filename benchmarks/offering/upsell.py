@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.offering.planted_upgrades import planted_tiers, planted_trade_ups
+from benchmarks.offering.part import Part, line, spread
+from benchmarks.planted_upgrades import planted_tiers, planted_trade_ups
 from recsys import pipeline
 from recsys.config import Config, load_config
 from recsys.data.checked_store import read_checked
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, found in (("next tiers", planted_tiers), ("trade-ups", planted_trade_ups)):
         precision, recall, n = found(range(4))
         print(f"planted {name} of four synthetic shops: precision {precision:.3f}, recall {recall:.3f} of {n}")
-    missed = [r for r in rows if r["bar"] and r["baseline"] == "most popular" and r["ratio"] < r["bar"]]
+    missed = missed_of(rows)
     held = given.config == parser.get_default("config") and not given.settings
     return len(missed) if held else 0
 
@@ -93,6 +94,32 @@ def judge(config: Config, days: int = 28, now: datetime | None = None) -> list[R
         print_refusals(shop)
         print_speed(shop)
     return rows
+
+
+def run(config: Config, now: datetime) -> Part:
+    """The part of `benchmarks.offers`; all else that it finds is printed."""
+    rows = judge(config, now=now)
+    if not rows:
+        return Part([], ["No customer bought a dearer item of a usual one's type in the window."])
+    table = [
+        "## Up-sell",
+        "",
+        line(["queries", "had before", "n", "hit@3", "baseline", "its hit@3", "ratio (interval)"]),
+        line(["---"] * 7),
+    ]
+    table += [
+        line([
+            r["group"], "left out" if r["skip_owned"] else "kept", f"{r['queries']:,}", f"{r['hit']:.3f}",
+            r["baseline"], f"{r['of_baseline']:.3f}", f"{r['ratio']:.3f} ({spread(r['low'], r['high'], 3)})",
+        ])
+        for r in rows
+    ]  # fmt: skip
+    missed = [f"up-sell, {r['group']}: {r['ratio']:.3f} below {r['bar']}" for r in missed_of(rows)]
+    return Part(rows, table, missed)
+
+
+def missed_of(rows: list[Row]) -> list[Row]:
+    return [r for r in rows if r["bar"] and r["baseline"] == "most popular" and r["ratio"] < r["bar"]]
 
 
 def window(config: Config, orders: pl.DataFrame, days: int) -> tuple[datetime, datetime]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.offering.planted_upgrades import planted_tiers
+from benchmarks.planted_upgrades import planted_tiers
 from recsys.data.histories import IdMap
 from recsys.data.pack_sizes import pack_size
 from recsys.errors import InputError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.offering.planted_upgrades import planted_trade_ups
+from benchmarks.planted_upgrades import planted_trade_ups
 from recsys.data.histories import Histories, no_carts
 from recsys.errors import InputError
 from recsys.offers.switches import (

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 
-from benchmarks.offering.planted_upgrades import known
+from benchmarks.planted_upgrades import known
 from recsys.data.histories import TrainData, empty_histories
 from recsys.data.rewind import rewind
 from recsys.data.synthetic import SyntheticOptions, SyntheticShop, synthetic_shop
