@@ -87,6 +87,19 @@ def test_lean_shops_get_a_clear_page(shop, settings, says, tmp_path):
         assert len(set(table.select("a", "b").iter_rows()) & set(PAIRS)) >= 2
 
 
+def test_time_counted_in_orders_is_known_as_such(tmp_path):
+    """Orders with a number and no date; a look-back of a month would leave nothing but the last ones."""
+    numbered = year().with_columns(number=pl.col("order_id").str.tail(5).cast(pl.Int64))
+    export(tmp_path, numbered.with_columns(pl.col("number").alias("ordered_at")))
+    own = ("order_id", "customer_id", "item_id", "quantity")
+    columns = json.dumps(dict(zip(own, own, strict=True)) | {"order_number": "ordered_at"})
+    done, latest = run(tmp_path, f"data.orders.columns={columns}", "affinity.months=1")
+    assert done.exit_code == 0, done.output
+    manifest = json.loads((latest / "manifest.json").read_text())
+    assert manifest["collected"]["orders"] == numbered["order_id"].n_unique()
+    assert manifest["not_judged"][0] == "Orders have no times: no season and no promotion is judged."
+
+
 def test_a_typo_in_a_rule_by_hand_is_an_error_and_publishes_nothing(tmp_path):
     export(tmp_path, year().head(3000))
     done, latest = run(tmp_path, 'affinity.never=[{"items": ["bread", "buter"]}]')

@@ -84,6 +84,13 @@ def test_rules_by_hand_override(orders):
     assert weak["q"] is None
 
 
+def test_a_pair_named_one_by_one_stands_against_a_veto_of_its_types(orders):
+    never = frozenset({("type", "bread", "butter"), ("type", "beer", "pretzel")})
+    found = pairs_of(of_year(orders, rules=HandRules({("item", "bread", "butter"): "a_then_b"}, never)).table)
+    assert ("bread", "butter") in found
+    assert ("beer", "pretzel") not in found
+
+
 def test_a_rule_by_hand_of_what_is_not_sold_is_published_without_measures(orders):
     sold = orders.filter(pl.col("item_id") != "dip")
     rules = HandRules({("item", "chips", "dip"): "a_then_b"}, frozenset())

@@ -41,12 +41,8 @@ class HandRules:
 
 def _banned(never: frozenset[tuple[Level, str, str]], level: Level, pairs: pl.DataFrame) -> pl.Series:
     chosen = {(a, b) for at, a, b in never if at == level}
-    found = [(min(a, b), max(a, b)) in chosen for a, b in pairs.select("a", "b").iter_rows() if chosen and a and b]
-    if not chosen:
-        return pl.Series("banned", [False]).new_from_index(0, pairs.height)
-    known = pairs.select(pl.all_horizontal(pl.col("a", "b").is_not_null())).to_series()
-    told = iter(found)
-    return pl.Series("banned", [next(told) if k else False for k in known], dtype=pl.Boolean)
+    sides = pairs.select("a", "b").iter_rows()
+    return pl.Series("banned", [(a, b) in chosen or (b, a) in chosen for a, b in sides], dtype=pl.Boolean)
 
 
 def read_rules(
