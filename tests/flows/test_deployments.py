@@ -22,7 +22,7 @@ import polars as pl
 import pytest
 import yaml
 
-from recsys.scoring.publishing import damages
+from recsys.folders import damages
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.deployment
