@@ -73,7 +73,8 @@ def test_from_export_to_page(tmp_path):
     ({"priced": False}, ["data.orders.columns={order_id: order_id, customer_id: customer_id, item_id: item_id, "
                          "ordered_at: ordered_at, quantity: quantity}"], "No price is known"),
     ({"clock": False}, ["data.orders.columns={order_id: order_id, customer_id: customer_id, item_id: item_id, "
-                        "quantity: quantity, store_id: store_id}", "data.orders.constants={ordered_at: \"2023-01-01\"}"],
+                        "quantity: quantity, store_id: store_id}",
+                        "data.orders.constants={ordered_at: \"2023-01-01\"}"],
      "Orders have no times"),
     ({}, ["affinity.evidence.min_joint=100000"], "No item pair is published"),
 ])  # fmt: skip

@@ -254,6 +254,7 @@ def suggestion_offers(found: Suggestions, shelf: Shelf, customer_id: str | None 
             list_price=shelf.price(one.item_id),
             offer_price=shelf.price(one.item_id),
             reason=one.reason,
+            probability=one.probability,
         )
         for one in found.kept
     ]
