@@ -67,7 +67,7 @@ class OffersOptions(KitOptions):
     min_item_orders: int = 50  # orders with an item, all time, from which its page gets offers
     spare: int = 2  # offers asked for beyond a list's length, for those that a rule refuses
     usual_items: int = 5  # of a customer, most bought first, that an upgrade is looked for
-    shown: int = 10  # pairs, upgrades and bundles each on the playbook
+    shown: int = 12  # pairs, upgrades and bundles each on the playbook
     exports: tuple[OfferExport, ...] = ("csv", "jsonl")  # beside Parquet
     csv_separator: Literal["comma", "semicolon", "tab"] = "comma"
     csv_bom: bool = False  # a byte order mark, by which Excel knows UTF-8
