@@ -90,10 +90,10 @@ def pair_plays(kit: OfferKit, shown: int) -> list[Play]:
     return out
 
 
-def _types(kit: OfferKit, a: str, b: str) -> object:
-    """Both types where they are known, else the pair itself."""
-    own = sorted(kit.shelf.types_of([a, b]).tolist())
-    return tuple(own) if own[0] >= 0 else (a, b)
+def _types(kit: OfferKit, *items: str) -> object:
+    """All types where they are known, else the items themselves."""
+    own = sorted(kit.shelf.types_of(list(items)).tolist())
+    return tuple(own) if own[0] >= 0 else items
 
 
 def _may_pair(kit: OfferKit, a: str, b: str) -> bool:
@@ -165,9 +165,19 @@ def _upgrade(kit: OfferKit, found: Upgrades, best: Upgrade) -> Play:
 
 
 def bundle_plays(kit: OfferKit, shown: int) -> list[Play]:
-    """The surest bundles that the rules let pass."""
-    made = {bundle.items: bundle for bundle in kit.found}
-    return [_bundle(kit, made[offer.items], offer) for offer in kit.bundles().offers[:shown]]
+    """Bundles that the rules let pass, by joint orders · ln(size-adjusted lift), one of the same types."""
+    made, kinds = {bundle.items: bundle for bundle in kit.found}, set()
+    out: list[Play] = []
+    for offer in sorted(kit.bundles().offers, key=lambda one: -_weight(made[one.items])):
+        types = _types(kit, *offer.items)
+        if len(out) < shown and types not in kinds:
+            kinds.add(types)
+            out.append(_bundle(kit, made[offer.items], offer))
+    return out
+
+
+def _weight(bundle: Bundle) -> float:
+    return float(bundle.joint * np.log(max(bundle.adjusted_lift, 1e-9)))
 
 
 def _bundle(kit: OfferKit, bundle: Bundle, offer: Offer) -> Play:
