@@ -23,6 +23,8 @@ from recsys.data.splits import Moment, Queries, SplitOptions, asked_orders, both
 from recsys.data.synthetic import SyntheticOptions, SyntheticShop, synthetic_shop
 from recsys.models.als import Als
 from recsys.models.user_knn import UserKnn
+from recsys.offer_kits import make_kit
+from recsys.offers.kit import OfferKit
 from recsys.ranking.base_models import BaseModels, ModelOptions
 from recsys.ranking.hybrid import Hybrid, HybridOptions, TrainingRows
 from recsys.registry import tracking
@@ -58,6 +60,12 @@ SMALL: dict[str, Any] = {  # a training of seconds
     "models": {"als": {"factors": 8, "iterations": 3}, "user_knn": {"k": 20}, "content": {"max_features": 500}},
     "ranker": {"trees": 15, "leaves": 7, "min_leaf": 20, "per_source": 30, "threads": 1, "negatives": 0.3},
     "evaluation": {"resamples": 100, "examples": 2},
+}
+
+LENIENT = {  # offers of a shop with few joint orders
+    "offers.evidence.min_taste_low": 0.8,
+    "offers.evidence.min_joint": 5,
+    "offers.bundles.min_customers": 3,
 }
 
 
@@ -221,6 +229,17 @@ def trained(small_config, stages, mlflow_store, tmp_path_factory) -> Trained:
     config = small_config(mlflow_store(tmp_path_factory.mktemp("trained")), {"registry.gate.fresh_process": True})
     shutil.copytree(stages, config.run.store)
     return Trained(config, *training.train(config, NOW))
+
+
+@pytest.fixture(scope="session")
+def kit(small_config, stages, made_once) -> OfferKit:
+    """The small shop's kit of everything."""
+
+    def fill(folder: Path) -> None:
+        made = make_kit(small_config(folder, LENIENT | {"run.store": str(stages)}), NOW)[1]
+        (folder / "kit").symlink_to(made / "kit")
+
+    return OfferKit.load(made_once("offer-kit", fill) / "kit")
 
 
 @pytest.fixture(scope="session")

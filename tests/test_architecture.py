@@ -45,6 +45,7 @@ SERVED_ROOMS = (
     "serving/",
     "errors.py",
     "data/histories.py",
+    "data/manifest.py",
     "data/store.py",
     "data/pack_sizes.py",
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from recsys import cli_affinity, cli_drift, cli_models, cli_score
+from recsys import cli_affinity, cli_drift, cli_models, cli_offers, cli_score
 from recsys.errors import InputError
 
 
@@ -212,6 +212,7 @@ def doctor(config: str, settings: tuple[str, ...], mend: bool, as_json: bool) ->
 cli_models.add_to(main, with_config, _load)
 cli_score.add_to(main, with_config)
 cli_affinity.add_to(main, with_config)
+cli_offers.add_to(main, with_config)
 cli_drift.add_to(main, with_config, _load)
 
 if __name__ == "__main__":

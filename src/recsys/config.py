@@ -28,6 +28,8 @@ from recsys.errors import InputError
 from recsys.evaluation.protocols import EvaluationOptions
 from recsys.monitoring.options import MonitoringOptions, require_sane
 from recsys.names import require_plain_name
+from recsys.offers.options import LIMITS as OFFER_LIMITS
+from recsys.offers.options import OffersOptions
 from recsys.pairs.options import AffinityOptions
 from recsys.ranking.base_models import ModelOptions
 from recsys.ranking.features import FEATURES, GROUPS
@@ -68,6 +70,7 @@ class Config:
     tune: TuneOptions = field(default_factory=TuneOptions)
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
     affinity: AffinityOptions = field(default_factory=AffinityOptions)
+    offers: OffersOptions = field(default_factory=OffersOptions)
 
 
 def load_config(file: Path | str, settings: Sequence[str] = ()) -> Config:
@@ -201,6 +204,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "affinity.flags.discount": (1e-3, 0.999),
     "affinity.flags.usual_weeks": (1, 1000),
     "affinity.flags.min_effective": (1, 1e9),
+    **{f"offers.{name}": ends for name, ends in OFFER_LIMITS.items()},
     "tune.minutes": (0, 1e6),
     "tune.trials": (1, 1e6),
     "tune.validation_moments": (1, 100),

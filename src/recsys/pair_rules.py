@@ -30,7 +30,7 @@ from recsys.pairs.rules import LevelRules, level_rules
 from recsys.pipeline import ingest_orders
 from recsys.progress import step
 from recsys.registry.affinity_page import write_page
-from recsys.scoring.exports import SEPARATORS, guarded
+from recsys.scoring.exports import write_csv
 from recsys.stages import code_digest, sweep
 
 COPIES = ("out", "keep")  # options on which no content depends
@@ -82,10 +82,7 @@ def _write(level: LevelRules, options: AffinityOptions, folder: Path) -> list[tu
     """Parquet as it is, CSV with cells that a spreadsheet could run made harmless."""
     parquet, csv = f"{level.level}.parquet", f"{level.level}.csv"
     level.table.write_parquet(folder / parquet)
-    separator = SEPARATORS[options.csv_separator]
-    guarded(level.table).write_csv(
-        folder / csv, include_bom=options.csv_bom, separator=separator, quote_style="non_numeric"
-    )
+    write_csv(folder / csv, level.table, options)
     return [(parquet, level.table.height), (csv, level.table.height)]
 
 

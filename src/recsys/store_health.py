@@ -10,10 +10,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from recsys.data.databases import redact
+from recsys.data.manifest import MANIFEST, verify_manifest
 from recsys.errors import InputError
 from recsys.health import Finding, Level, Patient, answers, megabytes
 from recsys.processes import died
-from recsys.serving.manifest import MANIFEST, verify_manifest
 
 
 def _database(file: Path) -> sqlite3.Connection:

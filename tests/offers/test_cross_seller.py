@@ -182,3 +182,13 @@ def test_rows_of_carts_and_new_items_only() -> None:
     kept = cart_and_new(rows)
     assert (kept.sizes.tolist(), kept.relevant.tolist(), kept.with_cart.tolist()) == ([1], [1], [True])
     assert (kept.held.tolist(), kept.y.tolist(), len(kept.x)) == ([False], [True], 1)
+
+
+def test_reasons_speak_of_the_page_and_of_the_latest_order_instead_of_a_cart(kit) -> None:
+    said = []
+    for who in kit.customers.ids[:40]:
+        said += [one.reason for one in kit.seller.ask("post_purchase", (), who).kept]
+    assert any("your latest order" in reason for reason in said)
+    for item in kit.shelf.items.ids[:40]:
+        said += [one.reason for one in kit.seller.ask("product", [item]).kept]
+    assert not [reason for reason in said if "cart" in reason]

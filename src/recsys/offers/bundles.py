@@ -13,7 +13,7 @@ from ..data.histories import Floats, Ints
 from ..errors import InputError
 from .bundle_prices import LEAST, MOST, CompanionDiscount, companion_discount, discounted
 from .money import exact, require_digits, rounded, total
-from .rules import Offer
+from .rules import Incentive, Offer
 from .shelf import Shelf
 
 FEWEST_ITEMS, MOST_ITEMS = 2, 4
@@ -313,6 +313,7 @@ def bundle_offers(found: list[Bundle], shelf: Shelf, digits: int = 2) -> list[Of
             offer_price=b.offer_price,
             reason=f"{_said(b, shelf)}: {b.list_price - b.offer_price:.{digits}f} less than "
             f"{b.list_price:.{digits}f} for {'the two' if len(b.items) == FEWEST_ITEMS else 'all of them'} alone",
+            incentive=Incentive(kind="percent", amount=round(100 * (1 - b.offer_price / b.list_price), 2)),
         )
         for b in found
     ]

@@ -21,7 +21,7 @@ class CrossSellOptions:
     """How companions are chosen; substitutes are never among them."""
 
     shrink: float = 20.0  # orders added to each item's own in the cosine that ranks companions
-    same_type: SameType = "keep"  # keep | thin_out | exclude; items of an anchor's type: flavours are bought together
+    same_type: SameType = "keep"  # items of an anchor's type: flavours are bought together
     same_type_slots: int = 1  # of a list whose same type is thinned out
     new_only: bool = True  # nothing that the customer bought before: that would be a reminder (learned ranker only)
 

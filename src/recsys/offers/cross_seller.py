@@ -9,6 +9,7 @@ basket ──▶ candidates ──▶ ranker ──▶ substitutes, sold out ▸
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -50,6 +51,14 @@ PLACES = {
     "checkout": Place(3, True, "the cart that is about to be paid"),
     "post_purchase": Place(3, True, "the order just placed; empty = the customer's latest known order"),
 }
+
+
+# how the ranker's reasons speak of the basket where it is no cart, first match first
+WORDS = {
+    "product": (("orders like your cart", "orders with this item"), (", in your cart", ""),
+                ("what is in your cart", "this item"), ("your cart", "this item")),
+    "post_purchase": (("your cart", "your latest order"),),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,7 @@ class CrossSeller:
         who = -1 if customer_id is None else int(self.customers.positions([customer_id])[0])
         anchors = tuple(dict.fromkeys(basket))
         if placement == "post_purchase" and not anchors and who >= 0:
-            anchors = self._latest_order(who)
+            anchors = self.latest_order(who)
         _check(placement, anchors, who >= 0)
         at = self.shelf.items.positions(list(anchors))
         unknown = tuple(a for a, known in zip(anchors, at >= 0, strict=True) if not known)
@@ -147,12 +156,26 @@ class CrossSeller:
             return Suggestions((), (), *facts, f"none of the {len(anchors)} items of the basket is known")
         who = who if place.history else -1
         queries = self.histories.take_or_blank(np.array([who])).with_cart(carts([at], len(self.shelf.items)))
-        ranked = self.rank(queries)
-        (choice,) = self.choose(ranked, queries, k, unavailable)
-        kept = self._suggestions(ranked, choice, queries, known)
-        left_out = self._left_out(ranked, choice, known)
+        ((kept, left_out),) = self.answer(placement, queries, [known], k, unavailable)
         why = "" if kept else f"all {len(left_out)} candidates were left out" if left_out else "nothing is a candidate"
         return Suggestions(kept, left_out, *facts, why)
+
+    def answer(
+        self,
+        placement: str,
+        queries: Histories,
+        anchors: Sequence[tuple[str, ...]],
+        k: int,
+        unavailable: Collection[str] = (),
+    ) -> list[tuple[tuple[Suggestion, ...], tuple[LeftOut, ...]]]:
+        """(kept, left out) of each query of a block, its cart being `anchors`, known items at least one."""
+        ranked = self.rank(queries)
+        choices = self.choose(ranked, queries, k, unavailable)
+        kept = self._suggestions(placement, ranked, choices, queries, anchors)
+        return [
+            (mine, self._left_out(ranked, choice, names))
+            for mine, choice, names in zip(kept, choices, anchors, strict=True)
+        ]
 
     def rank(self, queries: Histories) -> Ranked:
         """The candidates of a block of queries, their carts being the baskets; not those bought before, by option."""
@@ -174,28 +197,53 @@ class CrossSeller:
         rows_of = np.split(order, ends[:-1])
         return [_choice(rows, k, self.options.same_type_limit, alike, instead, gone) for rows in rows_of]
 
-    def _latest_order(self, who: int) -> tuple[str, ...]:
+    def latest_order(self, who: int) -> tuple[str, ...]:
+        """Items of the latest known order of the customer in that row of the histories."""
         lines = slice(self.histories.indptr[who], self.histories.indptr[who + 1])
         latest = np.unique(self.histories.items[lines][self.histories.orders[lines] == 0])
         return tuple(self.shelf.items.ids[i] for i in latest)
 
     def _suggestions(
-        self, ranked: Ranked, choice: Choice, queries: Histories, anchors: tuple[str, ...]
-    ) -> tuple[Suggestion, ...]:
-        ids = [self.shelf.items.ids[i] for i in ranked.candidates.item[choice.rows]]
-        pairs = evidence_of(self.rules, anchors, ids, shelf=self.shelf, shrink=self.options.shrink)
-        explainer = Explainer.of(self.shelf.items.ids, self.shelf.names, self.models)
-        why = explainer.reasons(self.ranker, ranked, choice.rows, queries)
-        return tuple(
-            Suggestion(
-                item_id=item,
-                probability=float(ranked.probabilities[row]),
-                same_type=of_own_type(self.shelf, item, anchors) is not None,
-                evidence=pairs.get(item),
-                reason=said(pairs[item], self.shelf) if item in pairs else reason.text,
+        self,
+        placement: str,
+        ranked: Ranked,
+        choices: Sequence[Choice],
+        queries: Histories,
+        anchors: Sequence[tuple[str, ...]],
+    ) -> list[tuple[Suggestion, ...]]:
+        """Of each query. What moved the ranker is only worked out where no pair has evidence."""
+        ids = [[self.shelf.items.ids[i] for i in ranked.candidates.item[choice.rows]] for choice in choices]
+        pairs = [
+            evidence_of(self.rules, names, own, shelf=self.shelf, shrink=self.options.shrink)
+            for names, own in zip(anchors, ids, strict=True)
+        ]
+        bare = [r for c, own, found in zip(choices, ids, pairs, strict=True)
+                for r, item in zip(c.rows, own, strict=True) if item not in found]  # fmt: skip
+        said_of = self._moved_by(placement, ranked, np.array(bare, np.int64), queries)
+        return [
+            tuple(
+                Suggestion(
+                    item_id=item,
+                    probability=float(ranked.probabilities[row]),
+                    same_type=of_own_type(self.shelf, item, names) is not None,
+                    evidence=found.get(item),
+                    reason=said(found[item], self.shelf) if item in found else said_of[int(row)],
+                )
+                for item, row in zip(own, choice.rows, strict=True)
             )
-            for item, row, reason in zip(ids, choice.rows, why, strict=True)
-        )
+            for choice, own, found, names in zip(choices, ids, pairs, anchors, strict=True)
+        ]
+
+    def _moved_by(self, placement: str, ranked: Ranked, rows: Ints, queries: Histories) -> dict[int, str]:
+        """Row → what moved the ranker most, in words."""
+        if not len(rows):
+            return {}
+        why = self._explainer.reasons(self.ranker, ranked, rows, queries)
+        return {int(row): in_words_of(placement, reason.text) for row, reason in zip(rows, why, strict=True)}
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        return Explainer.of(self.shelf.items.ids, self.shelf.names, self.models)
 
     def _left_out(self, ranked: Ranked, choice: Choice, anchors: tuple[str, ...]) -> tuple[LeftOut, ...]:
         out = []
@@ -208,6 +256,13 @@ class CrossSeller:
                 out.append(LeftOut(item, anchor, "same_type", f"same type as {self.shelf.name(anchor)}"))
         gone = (self.shelf.items.ids[i] for i in ranked.candidates.item[choice.unavailable])
         return (*out, *(LeftOut(item, anchors[0], "unavailable", "sold out") for item in gone))
+
+
+def in_words_of(placement: str, reason: str) -> str:
+    """The reason with the basket called what it is there."""
+    for cart, own in WORDS.get(placement, ()):
+        reason = reason.replace(cart, own)
+    return reason
 
 
 def basket_types(queries: Histories, types: Ints) -> np.ndarray:
@@ -254,6 +309,7 @@ def suggestion_offers(found: Suggestions, shelf: Shelf, customer_id: str | None 
             list_price=shelf.price(one.item_id),
             offer_price=shelf.price(one.item_id),
             reason=one.reason,
+            probability=one.probability,
         )
         for one in found.kept
     ]

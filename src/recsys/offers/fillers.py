@@ -9,10 +9,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations
+from typing import Literal
 
 from ..errors import InputError
 from .money import exact, require_digits, rounded, total
-from .rules import Offer
+from .rules import Incentive, Offer
 from .shelf import Shelf
 
 CHEAP, DEAR = "cheaper than the gap", "lifts the cart too far above the threshold"
@@ -27,6 +28,7 @@ class FillerOptions:
     pairs: bool = True  # two items together where too few close the gap alone
     pair_items: int = 200  # likeliest items that pairs are made of
     reward: str = "free delivery"  # what the threshold brings, in words
+    incentive: Literal["free_shipping", "none"] = "free_shipping"  # the same for programs
     digits: int = 2  # decimals of a price in the shop's currency
 
     def __post_init__(self) -> None:
@@ -206,6 +208,8 @@ def filler_offers(
             offer_price=one.price,
             reason=f"{found.gap:.{options.digits}f} are missing for {options.reward}; with "
             f"{' and '.join(shelf.name(item) for item in one.items)} for {one.price:.{options.digits}f} it is reached",
+            incentive=Incentive(kind=options.incentive, amount=found.threshold),
+            probability=one.probability,
         )
         for one in found.kept
     ]

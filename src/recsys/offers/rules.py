@@ -16,7 +16,22 @@ from typing import Literal
 from ..errors import InputError
 
 Kind = Literal["cross_sell", "upsell", "bundle", "filler"]
+IncentiveKind = Literal["none", "percent", "free_shipping", "trial", "points"]
 ItemSets = Mapping[str | None, Collection[str]]  # by customer_id; None = the anonymous visitor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incentive:
+    """What is given on top: percent off the list price, free shipping from an amount on, days of trial, points."""
+
+    kind: IncentiveKind = "none"  # what is given
+    amount: float | None = None  # percent, amount of the order, days or points; null where there is none
+
+    def __post_init__(self) -> None:
+        if self.kind == "percent" and not (self.amount is not None and 0 < self.amount < 100):
+            raise InputError(f"an incentive of percent has amount {self.amount}; give percents above 0 and below 100")
+        if self.kind in ("trial", "points") and not (self.amount or 0) > 0:
+            raise InputError(f"an incentive of {self.kind} has amount {self.amount}; give a number above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +39,7 @@ class Offer:
     """What a customer is shown. `items` go together; `list_price` is the sum of their single prices.
 
     customer_id None is for anybody; a price of None is unknown; without an incentive both prices are equal.
+    probability is that of an order holding the items, where a ranker says it; None elsewhere.
     """
 
     kind: Kind
@@ -33,6 +49,8 @@ class Offer:
     list_price: float | None
     offer_price: float | None
     reason: str
+    incentive: Incentive = field(default_factory=Incentive)
+    probability: float | None = None
 
     @property
     def listing(self) -> tuple[Kind, str | None, tuple[str, ...]]:

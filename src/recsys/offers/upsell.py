@@ -39,13 +39,11 @@ class UpsellOptions:
     by: Literal["price", "unit_price"] = "price"  # which price that is
     owned: bool = False  # offer what the customer has had before
     habit: float | None = 0.95  # share of a customer's lines whose rank of price within the type bounds it; null = none
-    # leave out what is known to be no larger and of no better brand; false where brands are unknown, or only told apart
-    # as the shop's own and others
-    improve: bool = True
-    # of closeness of text against recent popularity, 0 to 1, where no model is given. On Complete Journey anything from
-    # 0.1 to 0.7 hits alike, 1 loses two fifths of the hits; from 0.7 on the next tier of the synthetic shop is among
-    # three upgrades
-    text_weight: float = 0.7
+    # false where brands are only told apart as the shop's own and others
+    improve: bool = True  # leave out what is known to be no larger and of no better brand
+    # On Complete Journey anything from 0.1 to 0.7 hits alike, 1 loses two fifths of the hits; from 0.7 on the next tier
+    # of the synthetic shop is among three upgrades
+    text_weight: float = 0.7  # of closeness of text against recent popularity, 0 to 1, where no model is given
 
     def __post_init__(self) -> None:
         if not 1 < self.low <= self.high:

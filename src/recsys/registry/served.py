@@ -19,8 +19,8 @@ import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
-SERVED = ("__init__.py", "errors.py", "data/__init__.py", "data/histories.py", "data/store.py", "models/*.py",
-          "ranking/*.py", "serving/*.py")  # fmt: skip
+SERVED = ("__init__.py", "errors.py", "data/__init__.py", "data/histories.py", "data/manifest.py", "data/store.py",
+          "models/*.py", "ranking/*.py", "serving/*.py")  # fmt: skip
 REQUIREMENTS = ("numpy", "scipy", "lightgbm", "pandas", "mlflow-skinny")  # skinny: loads and serves, no store
 
 ANY = AnyType()  # type: ignore[no-untyped-call]  # types are checked row by row: docs/decisions/0014

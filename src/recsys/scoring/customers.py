@@ -11,10 +11,11 @@ from recsys.errors import InputError
 
 ID = "customer_id"
 PARQUET, TABLES = (".parquet", ".pq"), {".csv": ",", ".tsv": "\t"}
+OPTION = "scoring.customers"  # named in errors, where no other is
 MAX_ID = 10_000  # characters; what is longer is no id but a broken file
 
 
-def file_digest(file: Path) -> str:
+def file_digest(file: Path, option: str = OPTION) -> str:
     """Digest of a file's bytes; InputError where there is none."""
     digest = blake2b(digest_size=16)
     try:
@@ -23,31 +24,31 @@ def file_digest(file: Path) -> str:
                 digest.update(chunk)
     except OSError as error:
         raise InputError(
-            f"scoring.customers {file}: {error.strerror}; give a file of customer ids, one a line, or a CSV or "
+            f"{option} {file}: {error.strerror}; give a file of customer ids, one a line, or a CSV or "
             f"Parquet file with a column {ID}"
         ) from None
     return digest.hexdigest()
 
 
-def read_ids(file: Path) -> pl.Series:
+def read_ids(file: Path, option: str = OPTION) -> pl.Series:
     """String ids of a list in its order; null where a row of a table has none. Text files: blank lines are skipped."""
-    ids = _of_table(file) if file.suffix.lower() in (*PARQUET, *TABLES) else _of_text(file)
+    ids = (_of_table if file.suffix.lower() in (*PARQUET, *TABLES) else _of_text)(file, option)
     if not len(ids):
-        raise InputError(f"scoring.customers {file} holds no customer id; leave scoring.customers empty to score all")
+        raise InputError(f"{option} {file} holds no customer id; leave {option} empty to take all")
     return ids
 
 
-def _of_text(file: Path) -> pl.Series:
+def _of_text(file: Path, option: str) -> pl.Series:
     try:
         lines = [line.removesuffix("\r") for line in file.read_bytes().decode("utf-8-sig").split("\n")]
     except UnicodeDecodeError as error:
         raise InputError(
-            f"scoring.customers {file} is no UTF-8 text (byte {error.start}); save it as UTF-8, or as .csv or .parquet"
+            f"{option} {file} is no UTF-8 text (byte {error.start}); save it as UTF-8, or as .csv or .parquet"
         ) from None
     return pl.Series(ID, [line for line in lines if line.strip()], pl.String)
 
 
-def _of_table(file: Path) -> pl.Series:
+def _of_table(file: Path, option: str) -> pl.Series:
     suffix = file.suffix.lower()
     try:
         if suffix in PARQUET:
@@ -57,12 +58,12 @@ def _of_table(file: Path) -> pl.Series:
     except pl.exceptions.NoDataError:
         table = pl.DataFrame({ID: pl.Series([], dtype=pl.String)})
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"scoring.customers {file} cannot be read: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{option} {file} cannot be read: {str(error).splitlines()[0]}") from None
     if ID not in table.columns:
-        raise InputError(f"scoring.customers {file} has no column {ID}; it has {', '.join(table.columns[:10])}")
+        raise InputError(f"{option} {file} has no column {ID}; it has {', '.join(table.columns[:10])}")
     kind = table[ID].dtype
     if not (kind == pl.String or kind.is_integer() or isinstance(kind, pl.Categorical | pl.Enum) or kind == pl.Null):
-        raise InputError(f"scoring.customers {file}: {ID} is {kind}; write the ids as text")
+        raise InputError(f"{option} {file}: {ID} is {kind}; write the ids as text")
     return table[ID].cast(pl.String)
 
 

@@ -7,7 +7,7 @@ text back, since texts that begin with apostrophes before a formula get one more
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import polars as pl
 
@@ -46,7 +46,7 @@ def write_exports(folder: Path, tables: Callable[[], Tables], options: ScoringOp
 
 
 def _long(file: BinaryIO, first: bool, rows: pl.DataFrame, _customers: pl.DataFrame, options: ScoringOptions) -> int:
-    _write_csv(file, first, _with_text_times(rows), options)
+    write_csv(file, _with_text_times(rows), options, first)
     return rows.height
 
 
@@ -58,7 +58,7 @@ def _wide(file: BinaryIO, first: bool, rows: pl.DataFrame, _customers: pl.DataFr
     )  # fmt: skip
     cells = [_cell(part, at) for at in range(options.k) for part in ITEM]
     table = _with_text_times(lists.select("customer_id", "fallback", *cells, "model_version", "scored_at"))
-    _write_csv(file, first, table, options)
+    write_csv(file, table, options, first)
     return table.height
 
 
@@ -92,8 +92,17 @@ def _with_text_times(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(pl.col("scored_at").dt.to_string("%Y-%m-%dT%H:%M:%SZ"))
 
 
-def _write_csv(file: Any, first: bool, table: pl.DataFrame, options: ScoringOptions) -> None:
-    """Text in quotes, numbers bare, quotes doubled, UTF-8, one header."""
+class CsvOptions(Protocol):
+    """How CSV is written."""
+
+    @property
+    def csv_separator(self) -> str: ...
+    @property
+    def csv_bom(self) -> bool: ...
+
+
+def write_csv(file: Any, table: pl.DataFrame, options: CsvOptions, first: bool = True) -> None:
+    """Text guarded and in quotes, numbers bare, quotes doubled, UTF-8, one header."""
     guarded(table).write_csv(
         file,
         include_header=first,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..data.histories import Histories, IdMap, Ints, TrainData, carts
+from ..data.manifest import verify_manifest, write_manifest
 from ..data.store import load_histories, load_ids, save_histories, save_ids
 from ..errors import InputError
 from ..ranking.base_models import BaseModels, cart_scores, history_scores, single_scores
@@ -19,7 +20,6 @@ from ..ranking.reasons import POPULAR, Explainer, Reason, by_model
 from ..ranking.topk import top_k, top_k_of_rows
 from ..ranking.value import OF, Worth, in_order, value_scores
 from .categories import Categories
-from .manifest import verify_manifest, write_manifest
 from .requests import Reader, Request, with_placed
 
 

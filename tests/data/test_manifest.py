@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from recsys.data.manifest import MANIFEST, verify_manifest, write_manifest
 from recsys.errors import InputError
-from recsys.serving.manifest import MANIFEST, verify_manifest, write_manifest
 from recsys.serving.recommender import Recommender
 
 

@@ -1,0 +1,118 @@
+"""Offers of a whole shop, by the channel that shows them; blocks of pages and of customers, bounded in memory.
+
+product_page   each page's item: what goes with it, and the next better one
+email          each customer: what goes with the latest order, and a step up from a usual item
+cart           bundles, for anybody
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from ..data.histories import Histories, Ints, carts
+from .cross_seller import PLACES, Suggestions
+from .kit import Offered, OfferKit
+from .rules import Dropped, Offer
+from .switches import Usual, usual_items
+
+CHANNELS = ("product_page", "email", "cart")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Offers and refused offers of a channel; of customers also why one got none, by customer_id."""
+
+    channel: str
+    offers: tuple[Offer, ...]
+    dropped: tuple[Dropped, ...]
+    silent: dict[str, str]
+
+
+def page_items(kit: OfferKit, least: int) -> tuple[str, ...]:
+    """Items in at least `least` orders, guests' too."""
+    rules = kit.seller.rules
+    sold = dict(zip(rules.items.ids, rules.sold.tolist(), strict=True))
+    return tuple(item for item in kit.shelf.items.ids if sold.get(item, 0) >= least)
+
+
+def product_pages(kit: OfferKit, pages: Sequence[str], spare: int) -> Batch:
+    """A block of pages; `spare` more are asked for than are shown, for those that a rule refuses."""
+    rules = kit.rules_of({}, {})
+    up = _most(kit, "upsell", 1) + spare
+    anchors = [(page,) for page in pages]
+    queries = _with_carts(kit, np.full(len(pages), -1), anchors)
+    answers = _suggested(kit, "product", queries, anchors, spare)
+    found = [kit.of_suggestions(one, None, rules) for one in answers]
+    found += [kit.of_upgrades(kit.upgrades(page, k=up), None, rules) for page in pages]
+    return _batch("product_page", found, {})
+
+
+def customers_mail(kit: OfferKit, rows: Ints, often: Mapping[int, Ints], spare: int) -> Batch:
+    """A block of customers, given by their rows of the histories; `often`: see `most_usual`."""
+    latest = {int(row): kit.seller.latest_order(int(row)) for row in rows}
+    silent = {kit.customers.ids[row]: "no known order" for row, order in latest.items() if not order}
+    rows = np.array([row for row, order in latest.items() if order], np.int64)
+    if not len(rows):
+        return _batch("email", [], silent)
+    ids, anchors = [kit.customers.ids[row] for row in rows], [latest[int(row)] for row in rows]
+    rules = kit.rules_of({}, kit.owned_durables(rows))
+    queries = _with_carts(kit, rows, anchors)
+    answers = _suggested(kit, "post_purchase", queries, anchors, spare)
+    found: list[Offered] = []
+    for who, row, beside in zip(ids, rows, answers, strict=True):
+        own = [kit.of_suggestions(beside, who, rules)]
+        for item in often.get(int(row), ()):
+            up = kit.upgrades(kit.shelf.items.ids[item], int(row), _most(kit, "upsell", 1) + spare)
+            own.append(kit.of_upgrades(up, who, rules))
+            if own[-1].offers:
+                break
+        if not any(one.offers for one in own):
+            silent[who] = f"{own[0].why_none}; no step up from what is usual"
+        found += own
+    return _batch("email", found, silent)
+
+
+def most_usual(kit: OfferKit, most: int) -> dict[int, Ints]:
+    """Row of each customer → at most so many usual items, the most often bought first."""
+    usual: Usual = usual_items(kit.seller.histories, kit.shelf.types, kit.shelf.prices)
+    order = np.lexsort((usual.items, -usual.times, usual.customers))
+    who, items = usual.customers[order], usual.items[order]
+    starts = np.flatnonzero(np.diff(who, prepend=-1))
+    return {int(who[part[0]]): items[part[:most]] for part in np.split(np.arange(len(who)), starts[1:]) if len(part)}
+
+
+def cart_bundles(kit: OfferKit) -> Batch:
+    """Bundles of the whole shop."""
+    return _batch("cart", [kit.bundles()], {})
+
+
+def _suggested(
+    kit: OfferKit, placement: str, queries: Histories, anchors: Sequence[tuple[str, ...]], spare: int
+) -> list[Suggestions]:
+    answers = kit.seller.answer(placement, queries, anchors, _asked(kit, placement, spare), kit.sold_out)
+    why = "nothing goes with it"
+    return [
+        Suggestions(kept, left_out, names, (), False, "" if kept else why)
+        for (kept, left_out), names in zip(answers, anchors, strict=True)
+    ]
+
+
+def _with_carts(kit: OfferKit, rows: Ints, baskets: Sequence[tuple[str, ...]]) -> Histories:
+    known = [kit.shelf.items.positions(basket) for basket in baskets]
+    return kit.seller.histories.take_or_blank(rows).with_cart(carts(known, len(kit.shelf.items)))
+
+
+def _asked(kit: OfferKit, placement: str, spare: int) -> int:
+    return min(PLACES[placement].k, _most(kit, "cross_sell", PLACES[placement].k)) + spare
+
+
+def _most(kit: OfferKit, kind: str, default: int) -> int:
+    return kit.options.rules.at_most.get(kind, default)
+
+
+def _batch(channel: str, found: list[Offered], silent: dict[str, str]) -> Batch:
+    offers = chain.from_iterable(one.offers for one in found)
+    dropped = chain.from_iterable(one.dropped for one in found)
+    return Batch(channel, tuple(offers), tuple(dropped), silent)
