@@ -105,9 +105,10 @@ def test_lists_are_worth_what_the_order_held():
             "slow_movers": 2 / 6,
         }
     )
-    three = of_lists(lists, relevant, 3, prices=prices).values()
-    assert three["priced"] == 5 / 6
-    assert np.isnan([three["margin"], three["costed"], three["slow_movers"]]).all()
+    for unknown in (None, np.full(4, np.nan)):
+        three = of_lists(lists, relevant, 3, prices=prices, costs=unknown).values()
+        assert three["priced"] == 5 / 6
+        assert np.isnan([three["margin"], three["costed"], three["slow_movers"]]).all()
 
 
 def test_slow_movers_are_below_the_quantile():

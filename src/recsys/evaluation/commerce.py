@@ -101,16 +101,17 @@ def of_lists(
     items = np.maximum(lists[:, :k], 0)
     asked = (np.diff(sp.csr_matrix(relevant).indptr) > 0).astype(np.float64)
     price = prices[items]
-    gain = price - (np.full(len(prices), np.nan) if costs is None else costs)[items]
+    cost = np.full(len(prices), np.nan) if costs is None else costs
+    gain, costed = price - cost[items], np.isfinite(cost).any()
     found = hits.sum(axis=1).astype(np.float64)
     listed = (lists[:, :k] >= 0) & (asked > 0)[:, None]
     table = {
         "attach_rate": ((found > 0).astype(np.float64), asked),
         "hits": (found, asked),
         "revenue": (_sum(price, hits), asked),
-        "margin": (_sum(gain, hits), asked * float(costs is not None)),
+        "margin": (_sum(gain, hits), asked * costed),
         "priced": ((hits & np.isfinite(price)).sum(axis=1), found),
-        "costed": ((hits & np.isfinite(gain)).sum(axis=1), found * float(costs is not None)),
+        "costed": ((hits & np.isfinite(gain)).sum(axis=1), found * costed),
         "slow_movers": (
             (listed & (np.zeros(len(prices), bool) if slow is None else slow)[items]).sum(axis=1),
             listed.sum(axis=1) * float(slow is not None),

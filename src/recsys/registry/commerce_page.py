@@ -55,19 +55,14 @@ def curve(run: RunFiles, what: str, task: str, measure: str) -> list[Row]:
 
 
 def value_finding(run: RunFiles, what: str) -> str:
-    """What lists by value gain and lose at most, task by task."""
+    """What lists by value gain at most, task by task."""
     told = []
     for task in tasks_of(run.commerce):
-        gains, rates = curve(run, what, task, _gain(what)), curve(run, what, task, "attach_rate")
-        if len(gains) > 1 and len(rates) > 1 and gains[0]["value"] and rates[0]["value"]:
-            best = max(range(len(gains)), key=lambda at: float(gains[at]["value"]))
-            gain = float(gains[best]["value"]) / float(gains[0]["value"]) - 1
-            rate = float(rates[best]["value"]) / float(rates[0]["value"]) - 1
-            weight = float(gains[best]["weight"])
-            told.append(
-                f"{task_name(task).lower()} {gain:+.0%} {_gain(what)} at weight {weight:g}, attach rate {rate:+.0%}"
-            )
-    return f"Lists by {what}: {'; '.join(told) or 'nothing was found'}"
+        gains = curve(run, what, task, _gain(what))
+        if len(gains) > 1 and gains[0]["value"]:
+            gain = max(float(row["value"]) for row in gains) / float(gains[0]["value"]) - 1
+            told.append(f"{task_name(task).lower()} {gain:+.0%} {_gain(what)}")
+    return f"Lists by {what}, at most: {', '.join(told) or 'nothing was found'}"
 
 
 def _gain(what: str) -> str:
