@@ -161,6 +161,8 @@ def test_offers_name_the_difference() -> None:
     assert (offer.kind, offer.customer_id, offer.anchor_items, offer.items) == ("upsell", "c", ("i0",), ("i2",))
     assert (offer.list_price, offer.offer_price) == (20.0, 20.0)
     assert offer.reason == "the same kind of goods as item 0; 10.00 more (100%); in 8 recent orders"
+    (unsold, *_) = upsell_offers(upgrades("i0", 1, shelf=SHELF, sold=np.zeros(len(SOLD), int)), SHELF)
+    assert "recent" not in unsold.reason
 
 
 @pytest.mark.parametrize("seed", [0, 5])

@@ -286,7 +286,12 @@ def upsell_offers(found: Upgrades, shelf: Shelf, customer_id: str | None = None)
             items=(u.item_id,),
             list_price=u.price,
             offer_price=u.price,
-            reason=f"the same kind of goods as {shelf.name(found.anchor_id)}; {u.words}; in {u.sold} recent orders",
+            reason=f"the same kind of goods as {shelf.name(found.anchor_id)}; {u.words}{_recently(u.sold)}",
         )
         for u in found.kept
     ]
+
+
+def _recently(sold: int) -> str:
+    """Nothing is said of an item that sold nothing lately: it may be new."""
+    return f"; in {sold} recent order{'s' if sold > 1 else ''}" if sold else ""
