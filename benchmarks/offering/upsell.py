@@ -1,9 +1,9 @@
 """Up-sell: the next dearer item that customers go on to buy, against the most popular one of the type.
 
-    python -m benchmarks.offering.upsell [--config FILE] [--set section.key=value] [--days 28]
+    python -m benchmarks.offering.upsell [--config FILE] [--set section.key=value]
 
-Everything is learned before the config's cut (without one: --days before the end of the orders). Protocol:
-docs/metrics.md, section "Up-sell". Exits with 1 where a bar of the default config is missed.
+Everything is learned before the config's cut; it is asked about the window after it. Protocol: docs/metrics.md, section
+"Up-sell". Exits with 1 where a bar of the default config is missed.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from recsys.data.checked_store import read_checked
 from recsys.data.histories import Floats, IdMap, Ints, TrainData
 from recsys.data.interactions import InteractionOptions, lines_before, train_data
 from recsys.data.pack_sizes import pack_size
+from recsys.data.splits import held_out_window
 from recsys.evaluation.bootstrap import paired_ratio
 from recsys.models.content import Content
 from recsys.offers.makes import Makes, makes_of, with_alike_types
@@ -56,10 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="configs/complete_journey.yaml")
     parser.add_argument("--set", action="append", default=[], dest="settings")
-    parser.add_argument("--days", type=int, default=28, help="window where the config has no cut")
     given = parser.parse_args(arguments)
     config = load_config(given.config, given.settings)
-    rows = judge(config, given.days)
+    rows = judge(config)
     for name, found in (("next tiers", planted_tiers), ("trade-ups", planted_trade_ups)):
         precision, recall, n = found(range(4))
         print(f"planted {name} of four synthetic shops: precision {precision:.3f}, recall {recall:.3f} of {n}")
@@ -68,11 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return len(missed) if held else 0
 
 
-def judge(config: Config, days: int = 28, now: datetime | None = None) -> list[Row]:
+def judge(config: Config, now: datetime | None = None) -> list[Row]:
     """Print everything; the rows of hit@3 with their ratios."""
     checked = read_checked(pipeline.ingest_orders(config, now or datetime.now(UTC)) / "checked")
     print_sizes(checked.catalog)
-    shop = prepare(checked.orders, checked.catalog, *window(config, checked.orders, days))
+    shop = prepare(checked.orders, checked.catalog, *held_out_window(checked.orders, config.split))
     print_history(shop)
     rows = []
     for skip_owned in (True, False):
@@ -98,7 +98,7 @@ def judge(config: Config, days: int = 28, now: datetime | None = None) -> list[R
 
 def run(config: Config, now: datetime) -> Part:
     """The part of `benchmarks.offers`; all else that it finds is printed."""
-    rows = judge(config, now=now)
+    rows = judge(config, now)
     if not rows:
         return Part([], ["No customer bought a dearer item of a usual one's type in the window."])
     table = [
@@ -120,14 +120,6 @@ def run(config: Config, now: datetime) -> Part:
 
 def missed_of(rows: list[Row]) -> list[Row]:
     return [r for r in rows if r["bar"] and r["baseline"] == "most popular" and r["ratio"] < r["bar"]]
-
-
-def window(config: Config, orders: pl.DataFrame, days: int) -> tuple[datetime, datetime]:
-    last = orders["ordered_at"].max()
-    assert isinstance(last, datetime)
-    end = config.split.end or last + timedelta(microseconds=1)
-    cut = config.split.cut or end - timedelta(days=days)
-    return tuple(at if at.tzinfo else at.replace(tzinfo=UTC) for at in (cut, end))  # type: ignore[return-value]
 
 
 def prepare(orders: pl.DataFrame, catalog: pl.DataFrame, cut: datetime, end: datetime) -> Shop:

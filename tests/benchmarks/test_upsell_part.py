@@ -1,13 +1,10 @@
 """The up-sell benchmark: hits by hand, prices of before the cut, and a whole run on the synthetic shop."""
 
-from datetime import UTC, datetime
-
 import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.offering.upsell import hits, judge, usual_prices, window
-from recsys.config import Config, read_config
+from benchmarks.offering.upsell import hits, judge, usual_prices
 from recsys.data.histories import IdMap
 from recsys.offers.upsell_queries import Asked
 
@@ -26,15 +23,6 @@ def test_usual_prices_are_medians_of_what_is_above_nothing() -> None:
     prices = usual_prices(lines, IdMap(("a", "b", "c")))
     assert prices[0] == 3
     assert np.isnan(prices[1:]).all()
-
-
-def test_the_window_is_the_configs_or_the_last_days() -> None:
-    orders = pl.DataFrame({"ordered_at": [datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 31, tzinfo=UTC)]})
-    cut, end = window(Config(), orders, 28)
-    assert (end - cut).days == 28
-    assert end > datetime(2024, 5, 31, tzinfo=UTC)
-    given = read_config({"split": {"cut": "2024-04-01", "end": "2024-04-29"}})
-    assert window(given, orders, 28) == (datetime(2024, 4, 1, tzinfo=UTC), datetime(2024, 4, 29, tzinfo=UTC))
 
 
 def test_a_whole_run(small_config, tmp_path, capsys) -> None:

@@ -12,23 +12,9 @@ pytestmark = pytest.mark.skipif(not os.path.isdir("/proc"), reason="processes ar
 
 
 @pytest.fixture
-def sleeper():
+def sleeper(sleeping):
     """Starts a process that carries a mark."""
-    running = []
-
-    def start(mark):
-        code = "print('here', flush=True); import time; time.sleep(600)"
-        process = subprocess.Popen(
-            [sys.executable, "-c", code], env=os.environ | {MARK: mark}, stdout=subprocess.PIPE, text=True
-        )
-        running.append(process)
-        assert process.stdout.readline() == "here\n"
-        return process
-
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
+    return lambda mark: sleeping(**{MARK: mark})
 
 
 def test_a_process_is_known_by_number_and_start():

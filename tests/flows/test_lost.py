@@ -24,24 +24,9 @@ def a_run(state, minutes, pid="") -> FlowRun:
 
 
 @pytest.fixture
-def engine():
+def engine(sleeping):
     """Starts a process that looks as those that `make schedule` starts for a run."""
-    running = []
-
-    def start(run, *words):
-        code = "print('here', flush=True); import time; time.sleep(600)"
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, *words], env=os.environ | {"PREFECT__FLOW_RUN_ID": str(run.id)},
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        running.append(process)
-        assert process.stdout.readline() == "here\n"
-        return process
-
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
+    return lambda run, *words: sleeping(*words, PREFECT__FLOW_RUN_ID=str(run.id))
 
 
 def test_a_run_of_make_schedule_is_lost_when_no_process_works_on_it(engine):
