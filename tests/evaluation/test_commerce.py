@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 from recsys.errors import InputError
-from recsys.evaluation.commerce import joined, of_lists, of_offers, of_orders, retention, slow_movers
+from recsys.evaluation.commerce import of_lists, of_offers, of_orders, retention, slow_movers
 
 FIRST, SECOND, END = (datetime(2024, month, 1, tzinfo=UTC) for month in (1, 2, 3))
 
@@ -117,13 +117,6 @@ def test_slow_movers_are_below_the_quantile():
     assert len(slow_movers(np.array([], int))) == 0
     with pytest.raises(InputError, match="share of slow movers is 1"):
         slow_movers(np.array([1]), 1)
-
-
-def test_measures_of_other_units_cannot_be_joined():
-    orders = of_orders(WORKED)
-    assert joined(orders, orders).names == orders.names * 2
-    with pytest.raises(InputError, match=r"measures of \[4, 3\] units"):
-        joined(orders, retention(WORKED, FIRST, SECOND, END))
 
 
 def test_periods_out_of_order_are_refused():

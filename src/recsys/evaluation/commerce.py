@@ -64,14 +64,6 @@ def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def joined(*parts: Measures) -> Measures:
-    """The measures of several tables about the same units, side by side."""
-    if len({len(part.above) for part in parts}) > 1:
-        raise InputError(f"measures of {[len(part.above) for part in parts]} units cannot stand in one table")
-    names = tuple(name for part in parts for name in part.names)
-    return Measures(names, np.hstack([p.above for p in parts]), np.hstack([p.below for p in parts]))
-
-
 # --- of lists, held out
 
 
