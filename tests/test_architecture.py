@@ -24,6 +24,7 @@ ROOMS = (
     ("offers",),
     ("serving",),
     ("evaluation",),
+    ("moments",),
     ("monitoring",),
     ("registry",),
 )

@@ -21,6 +21,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pydantic
 import yaml
 
+from recsys.data.event_rows import EventsOptions
 from recsys.data.ingest import DataOptions
 from recsys.data.interactions import InteractionOptions
 from recsys.data.splits import SplitOptions
@@ -59,6 +60,7 @@ class Config:
     title: str = "a shop"  # name of the shop in reports
     notes: tuple[str, ...] = ()  # said at the head of every report
     data: DataOptions = field(default_factory=DataOptions)
+    events: EventsOptions = field(default_factory=EventsOptions)
     interactions: InteractionOptions = field(default_factory=InteractionOptions)
     split: SplitOptions = field(default_factory=SplitOptions)
     models: ModelOptions = field(default_factory=ModelOptions)
@@ -120,6 +122,7 @@ def read_config(given: dict[str, Any], place: str = "config") -> Config:
 # least and largest value of what would otherwise fail late or silently; null is let through
 LIMITS: dict[str, tuple[float, float]] = {
     "data.sufficiency.max_rejected_share": (0, 1),
+    "events.max_late_days": (0, 1e5),
     "interactions.min_item_orders": (1, 1e9),
     "interactions.max_age_days": (1, 1e6),
     "split.window_days": (1, 1e5),
