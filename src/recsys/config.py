@@ -27,6 +27,7 @@ from recsys.data.interactions import InteractionOptions
 from recsys.data.splits import SplitOptions
 from recsys.errors import InputError
 from recsys.evaluation.protocols import EvaluationOptions
+from recsys.moments.options import MomentsOptions
 from recsys.monitoring.options import MonitoringOptions, require_sane
 from recsys.names import require_plain_name
 from recsys.offers.options import LIMITS as OFFER_LIMITS
@@ -73,6 +74,7 @@ class Config:
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
     affinity: AffinityOptions = field(default_factory=AffinityOptions)
     offers: OffersOptions = field(default_factory=OffersOptions)
+    moments: MomentsOptions = field(default_factory=MomentsOptions)
 
 
 def load_config(file: Path | str, settings: Sequence[str] = ()) -> Config:

@@ -7,17 +7,18 @@
 Tables are sorted by time once, so that a cut is a slice: a backfill cuts the same tables for every day.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 import polars as pl
 
+from recsys.data.cells import localise
 from recsys.errors import InputError
 from recsys.schemas import EVENTS, UTC
 
-DAY = timedelta(days=1)
+DAY, NO_TIME = timedelta(days=1), timedelta()
 ORDERS: dict[str, Any] = {
     "order_id": pl.String,
     "customer_id": pl.String,
@@ -36,15 +37,19 @@ class Known:
     orders   columns ORDERS, one row per order of a customer, sorted by ordered_at, order_id; guests have none
     events   columns schemas.EVENTS, sorted by known_at
     catalog  schemas.Catalog
+    expected customer_id, item_id, expected_at, probability of the items that fall due (moments.reorder); None = unasked
+    day      the shop's date of the moment
     earlier  the moment of the day before: what lies in [earlier, moment) is new today
     """
 
     moment: datetime
     earlier: datetime
+    day: date
     orders: pl.DataFrame
     events: pl.DataFrame
     catalog: pl.DataFrame
     _lines: pl.DataFrame
+    expected: pl.DataFrame | None = None
 
     @classmethod
     def of(cls, lines: pl.DataFrame, events: pl.DataFrame, catalog: pl.DataFrame, moment: datetime) -> "Known":
@@ -61,16 +66,22 @@ class Known:
         named = shared.filter(pl.col("customer_id").is_null() | pl.col("first").is_not_null())
         sorted_events = named.with_columns(known_at=pl.max_horizontal("known_at", "first")).drop("first")
         sorted_events = sorted_events.sort("known_at", "at", *(n for n in EVENTS if n not in ("known_at", "at")))
-        everything = cls(moment, moment - DAY, orders, sorted_events, catalog, lines)
+        everything = cls(moment, moment - DAY, moment.date(), orders, sorted_events, catalog, lines)
         return everything.at(moment)
 
-    def at(self, moment: datetime, earlier: datetime | None = None) -> "Known":
-        """What was known at an earlier moment; by default the day before it is 24 hours before."""
+    def on(self, day: date, time_zone: str = "UTC") -> "Known":
+        """What was known when that day began, on the clock of that zone; yesterday is new, today is not known yet."""
+        start, before = (day_start(one, time_zone) for one in (day, day - DAY))
+        return replace(self.at(start), earlier=before, day=day)
+
+    def at(self, moment: datetime) -> "Known":
+        """What was known at an earlier moment, whose day before is 24 hours before. `expected` is not known."""
         if moment > self.moment:
             raise InputError(f"{moment} lies after {self.moment}, up to which things are known; give an earlier moment")
         return Known(
             moment,
-            earlier or moment - DAY,
+            moment - DAY,
+            moment.date(),
             _before(self.orders, "ordered_at", moment),
             _before(self.events, "known_at", moment),
             self.catalog,
@@ -92,9 +103,30 @@ class Known:
         """Whether a time lies in [earlier, moment): it came since the day before."""
         return (time >= pl.lit(self.earlier, UTC)) & (time < pl.lit(self.moment, UTC))
 
-    def new_orders(self) -> pl.DataFrame:
-        """The orders of [earlier, moment)."""
-        return self.orders[self.orders["ordered_at"].search_sorted(self.earlier, "left") :]
+    def orders_from(self, ago: timedelta = NO_TIME) -> pl.DataFrame:
+        """The orders that lie `ago` before what is new today: of [earlier - ago, moment - ago)."""
+        return _between(self.orders, self.earlier - ago, self.moment - ago)
+
+    def lines_of(self, orders: pl.DataFrame) -> pl.DataFrame:
+        """Their lines, without what came back whole; `orders`: order_id and ordered_at of some of `orders`."""
+        if orders.is_empty():
+            return self.lines.clear()
+        times = orders["ordered_at"].sort()
+        near = _between(self.lines, times[0], times[-1] + timedelta(microseconds=1))
+        kept = pl.col("returned_quantity").fill_null(0.0) < pl.col("quantity")
+        return near.join(orders, on="order_id", how="semi", maintain_order="left").filter(kept)
+
+
+def day_start(day: date, time_zone: str = "UTC") -> datetime:
+    """The first moment of a day on the clock of an IANA zone, in UTC."""
+    clock = pl.Series([day]).cast(pl.Datetime("us"))
+    start: datetime = localise(clock, time_zone)[0]
+    return start
+
+
+def _between(table: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
+    times = table["ordered_at"]
+    return table[times.search_sorted(start, "left") : times.search_sorted(end, "left")]
 
 
 def _before(table: pl.DataFrame, time: str, moment: datetime) -> pl.DataFrame:

@@ -1,0 +1,50 @@
+"""Every option of moments: which triggers are looked for, with which parameters."""
+
+from dataclasses import dataclass, field
+
+from recsys.moments.triggers.after_purchase import AfterPurchase
+from recsys.moments.triggers.cart_abandoned import CartAbandoned
+from recsys.moments.triggers.cart_open import CartOpen
+from recsys.moments.triggers.feature_milestone import FeatureMilestone
+from recsys.moments.triggers.good_review import GoodReview
+from recsys.moments.triggers.health_peak import HealthPeak
+from recsys.moments.triggers.high_usage_week import HighUsageWeek
+from recsys.moments.triggers.lapse import Lapse
+from recsys.moments.triggers.limit_near import LimitNear
+from recsys.moments.triggers.order_confirmation import OrderConfirmation
+from recsys.moments.triggers.purchase_anniversary import PurchaseAnniversary
+from recsys.moments.triggers.renewal import Renewal
+from recsys.moments.triggers.reorder_due import ReorderDue
+from recsys.moments.triggers.season import Season
+from recsys.moments.triggers.support_solved_well import SupportSolvedWell
+from recsys.moments.triggers.welcome import Welcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggersOptions:
+    """The triggers; the name of an entry is the name of the trigger. docs/moments.md."""
+
+    cart_open: CartOpen = field(default_factory=CartOpen)
+    cart_abandoned: CartAbandoned = field(default_factory=CartAbandoned)
+    order_confirmation: OrderConfirmation = field(default_factory=OrderConfirmation)
+    welcome: Welcome = field(default_factory=Welcome)
+    after_purchase: AfterPurchase = field(default_factory=AfterPurchase)
+    reorder_due: ReorderDue = field(default_factory=ReorderDue)
+    purchase_anniversary: PurchaseAnniversary = field(default_factory=PurchaseAnniversary)
+    season: Season = field(default_factory=Season)
+    high_usage_week: HighUsageWeek = field(default_factory=HighUsageWeek)
+    limit_near: LimitNear = field(default_factory=LimitNear)
+    feature_milestone: FeatureMilestone = field(default_factory=FeatureMilestone)
+    renewal: Renewal = field(default_factory=Renewal)
+    support_solved_well: SupportSolvedWell = field(default_factory=SupportSolvedWell)
+    good_review: GoodReview = field(default_factory=GoodReview)
+    health_peak: HealthPeak = field(default_factory=HealthPeak)
+    lapse: Lapse = field(default_factory=Lapse)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MomentsOptions:
+    """When offers are made, and when not. docs/moments.md."""
+
+    time_zone: str = "UTC"  # IANA name of the clock on which a day begins
+    triggers: TriggersOptions = field(default_factory=TriggersOptions)
