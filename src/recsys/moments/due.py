@@ -26,6 +26,7 @@ DUE: dict[str, Any] = {
     "why": pl.String,  # why an offer works then
     "priority": pl.Int64,  # of a customer's triggers of a day the lowest comes first
 }
+NOTHING_DUE = pl.DataFrame(schema=DUE)
 
 
 def due(known: Known, triggers: TriggersOptions | None = None, expected: Expected | None = None) -> pl.DataFrame:
@@ -36,7 +37,7 @@ def due(known: Known, triggers: TriggersOptions | None = None, expected: Expecte
     triggers = triggers or TriggersOptions()
     if expected is not None and triggers.reorder_due.enabled:
         known = replace(known, expected=expected(known))
-    tables = [pl.DataFrame(schema=DUE), *(_due(known, name, one) for name, one in named(triggers) if one.enabled)]
+    tables = [NOTHING_DUE, *(_due(known, name, one) for name, one in named(triggers) if one.enabled)]
     return pl.concat(tables).sort("customer_id", "priority", "trigger")
 
 
@@ -61,7 +62,10 @@ def named(triggers: TriggersOptions) -> list[tuple[str, Trigger]]:
 
 
 def _due(known: Known, name: str, trigger: Trigger) -> pl.DataFrame:
-    rows = trigger.find(known).with_columns(
+    rows = trigger.find(known)
+    if rows.is_empty():
+        return NOTHING_DUE
+    rows = rows.with_columns(
         trigger=pl.lit(name),
         date=pl.lit(known.day, pl.Date),
         offer=pl.lit(trigger.offer),

@@ -24,6 +24,6 @@ class AfterPurchase(Trigger):
     why: ClassVar[str] = "what was bought is in use by now: accessories, supplies and services are missed"
 
     def find(self, known: Known) -> pl.DataFrame:
-        orders = with_anchors(known, latest_of_each(known.orders_from(days(self.days))))
+        orders = with_anchors(known, latest_of_each(known.new_orders(days(self.days))))
         fact = pl.format("order {} of {}", "order_id", day_of("ordered_at"))
         return found(orders.with_columns(since="ordered_at", fact=fact))

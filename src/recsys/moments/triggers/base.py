@@ -25,6 +25,9 @@ FOUND: dict[str, Any] = {
 }
 
 
+NOBODY = pl.DataFrame(schema=FOUND)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trigger:
     """The parameters are fields; `find` gives FOUND, at most one row per customer, of the moments new today."""
@@ -46,6 +49,8 @@ def days(number: float) -> timedelta:
 
 def found(rows: pl.DataFrame) -> pl.DataFrame:
     """The columns FOUND, sorted by customer."""
+    if rows.is_empty():
+        return NOBODY
     return rows.select(pl.col(name).cast(dtype) for name, dtype in FOUND.items()).sort("customer_id")
 
 
@@ -56,6 +61,8 @@ def latest_of_each(orders: pl.DataFrame) -> pl.DataFrame:
 
 def with_anchors(known: Known, orders: pl.DataFrame) -> pl.DataFrame:
     """Orders and `anchors`: their items, the dearest line first; an order of which everything came back is left out."""
+    if orders.is_empty():
+        return orders.with_columns(no_anchors())
     worth = (pl.col("quantity") * pl.col("unit_price")).fill_null(0.0)
     lines = known.lines_of(orders).select("order_id", "item_id", worth=worth)
     items = lines.sort("order_id", -pl.col("worth"), "item_id").group_by("order_id", maintain_order=True)

@@ -10,8 +10,8 @@ from typing import ClassVar
 import polars as pl
 
 from recsys.moments.known import Known
-from recsys.moments.triggers.base import OfferKind, Trigger, found
-from recsys.moments.triggers.carts import in_cart, open_carts
+from recsys.moments.triggers.base import OfferKind, Trigger
+from recsys.moments.triggers.carts import carts_left
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,5 +26,4 @@ class CartAbandoned(Trigger):
     why: ClassVar[str] = "the wish is still there; a reminder with what completes it brings some back"
 
     def find(self, known: Known) -> pl.DataFrame:
-        due = pl.max_horizontal(pl.col("changed") + timedelta(hours=self.hours), "heard")
-        return found(open_carts(known).filter(known.new(due)).with_columns(fact=in_cart()))
+        return carts_left(known, timedelta(hours=self.hours))

@@ -1,13 +1,14 @@
 """An item was laid in the cart yesterday and is not bought yet."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import ClassVar
 
 import polars as pl
 
 from recsys.moments.known import Known
-from recsys.moments.triggers.base import OfferKind, Trigger, found
-from recsys.moments.triggers.carts import in_cart, open_carts
+from recsys.moments.triggers.base import OfferKind, Trigger
+from recsys.moments.triggers.carts import carts_left
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,4 +22,4 @@ class CartOpen(Trigger):
     why: ClassVar[str] = "the customer is in the mood to buy; what goes with the cart fits now"
 
     def find(self, known: Known) -> pl.DataFrame:
-        return found(open_carts(known).filter(known.new(pl.col("heard"))).with_columns(fact=in_cart()))
+        return carts_left(known, timedelta())

@@ -1,35 +1,36 @@
 """Open carts: what a customer laid in since the last order."""
 
+from datetime import timedelta
+
 import polars as pl
 
 from recsys.moments.known import Known
+from recsys.moments.triggers.base import NOBODY, day_of, found
 from recsys.schemas import UTC
 
 
-def open_carts(known: Known) -> pl.DataFrame:
-    """A row per customer: since, changed (the last item laid in), heard (when the shop knew of it), anchors, value.
+def carts_left(known: Known, wait: timedelta) -> pl.DataFrame:
+    """FOUND of the carts in which `wait` has passed since the last item was laid in, since the day before.
 
-    An order closes what was laid in up to it; `until` of a cart's event ends it too. Items: last laid in first.
+    An order closes what was laid in up to it; `until` of an event ends that item's stay. Items: last laid in first.
+    What the shop heard of late counts from when it heard.
     """
-    rows = known.of_kind("cart_open").filter(pl.col("until").is_null() | (pl.col("until") >= pl.lit(known.moment, UTC)))
-    ordered = known.orders.join(rows, on="customer_id", how="semi").group_by("customer_id")
+    told = known.of_kind("cart_open")
+    near = told.filter(known.new(pl.col("at") + wait) | known.new(pl.col("known_at")))
+    if near.is_empty():
+        return NOBODY
+    rows = told.filter(pl.col("until").is_null() | (pl.col("until") >= pl.lit(known.moment, UTC)))
+    rows = rows.join(near, on="customer_id", how="semi")
+    ordered = known.orders.join(near, on="customer_id", how="semi").group_by("customer_id")
     rows = rows.join(ordered.agg(last=pl.col("ordered_at").max()), on="customer_id", how="left")
     rows = rows.filter(pl.col("last").is_null() | (pl.col("at") > pl.col("last")))
-    items = rows.sort("at", "item_id", descending=[True, False]).unique(
-        ["customer_id", "item_id"], keep="first", maintain_order=True
+    carts = rows.sort("at", "item_id", descending=[True, False]).group_by("customer_id", maintain_order=True)
+    held = carts.agg(
+        anchors=pl.col("item_id").unique(maintain_order=True),
+        since=pl.col("at").min(),
+        due=pl.max_horizontal(pl.col("at").max() + wait, pl.col("known_at").max()),
     )
-    carts = rows.group_by("customer_id").agg(
-        since=pl.col("at").min(), changed=pl.col("at").max(), heard=pl.col("known_at").max()
-    )
-    held = items.group_by("customer_id", maintain_order=True).agg(
-        anchors=pl.col("item_id"), value=pl.len().cast(pl.Float64)
-    )
-    return carts.join(held, on="customer_id")
-
-
-def in_cart() -> pl.Expr:
-    return pl.format(
-        "{} items in the cart, the first since {}",
-        pl.col("value").cast(pl.Int64),
-        pl.col("since").dt.strftime("%Y-%m-%d"),
+    held = held.filter(known.new(pl.col("due"))).with_columns(value=pl.col("anchors").list.len())
+    return found(
+        held.with_columns(fact=pl.format("{} items in the cart, the first since {}", "value", day_of("since")))
     )

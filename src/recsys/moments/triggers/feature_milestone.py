@@ -6,7 +6,7 @@ from typing import ClassVar
 import polars as pl
 
 from recsys.moments.known import Known
-from recsys.moments.triggers.base import OfferKind, Trigger, found, no_anchors
+from recsys.moments.triggers.base import NOBODY, OfferKind, Trigger, found, no_anchors
 from recsys.moments.triggers.usage import uses
 
 
@@ -22,8 +22,11 @@ class FeatureMilestone(Trigger):
     why: ClassVar[str] = "who masters a feature is ready for the next one"
 
     def find(self, known: Known) -> pl.DataFrame:
+        today = known.news("feature_used")
+        if today.is_empty():
+            return NOBODY
         total = pl.col("amount").cum_sum().over("customer_id", "source")
-        counted = uses(known).with_columns(total=total, before=total - pl.col("amount"))
+        counted = uses(known, today).with_columns(total=total, before=total - pl.col("amount"))
         new = counted.filter(known.new(pl.col("known_at")))
         reached = [
             new.filter(pl.col("before") < milestone, pl.col("total") >= milestone).with_columns(value=pl.lit(milestone))

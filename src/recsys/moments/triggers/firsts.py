@@ -14,7 +14,7 @@ def first_orders(known: Known, orders: pl.DataFrame, history_days: float) -> pl.
     """
     if orders.is_empty():
         return orders
-    before = known.orders.filter(pl.col("ordered_at") < pl.lit(orders["ordered_at"].min(), UTC))
+    before = known.at(orders["ordered_at"][0]).orders
     start = pl.lit(known.orders["ordered_at"][0], UTC) + days(history_days)
     first = orders.unique("customer_id", keep="first", maintain_order=True)
     return first.join(before, on="customer_id", how="anti", maintain_order="left").filter(pl.col("ordered_at") >= start)

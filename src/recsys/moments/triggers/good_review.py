@@ -21,7 +21,7 @@ class GoodReview(Trigger):
     why: ClassVar[str] = "the customer has just said how much the item is liked; what goes with it is welcome"
 
     def find(self, known: Known) -> pl.DataFrame:
-        good = known.of_kind("review").filter(known.new(pl.col("known_at")), pl.col("value") >= self.stars)
+        good = known.news("review").filter(pl.col("value") >= self.stars)
         rows = good.sort("customer_id", -pl.col("value"), "at", "item_id").unique(
             "customer_id", keep="first", maintain_order=True
         )

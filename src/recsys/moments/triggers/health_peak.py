@@ -11,7 +11,7 @@ from typing import ClassVar
 import polars as pl
 
 from recsys.moments.known import Known
-from recsys.moments.triggers.base import OfferKind, Trigger, days, found, latest_of_each, with_anchors
+from recsys.moments.triggers.base import NOBODY, OfferKind, Trigger, days, found, latest_of_each, with_anchors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,9 @@ class HealthPeak(Trigger):
     why: ClassVar[str] = "the relation is at its best; something better is heard with goodwill"
 
     def find(self, known: Known) -> pl.DataFrame:
-        new = known.orders_from()
+        new = known.new_orders()
+        if new.is_empty():
+            return NOBODY
         own = known.orders.join(new, on="customer_id", how="semi").sort("customer_id", "ordered_at", "order_id")
         counted = own.with_columns(
             value=pl.len().rolling("ordered_at", period=f"{self.window_days}d").over("customer_id").cast(pl.Float64)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import polars as pl
 
 from recsys.moments.known import Known
-from recsys.moments.triggers.base import OfferKind, Trigger, days, found, no_anchors
+from recsys.moments.triggers.base import NOBODY, OfferKind, Trigger, days, found, no_anchors
 from recsys.moments.triggers.usage import used_between, uses
 from recsys.schemas import UTC
 
@@ -27,16 +27,22 @@ class HighUsageWeek(Trigger):
     why: ClassVar[str] = "the customer is engaged and feels what more would bring"
 
     def find(self, known: Known) -> pl.DataFrame:
-        before = self._high(known.at(known.earlier))
-        rows = self._high(known).join(before, on="customer_id", how="anti")
+        rows = self._high(known)
+        if rows.is_empty():
+            return NOBODY
+        rows = rows.join(self._high(known.at(known.earlier)), on="customer_id", how="anti")
         fact = pl.format("{} uses in 7 days, {} a week before", pl.col("value").round(1), pl.col("usual").round(1))
         since = pl.lit(known.moment, UTC) - days(7)
         return found(rows.with_columns(no_anchors(), since=since, fact=fact))
 
     def _high(self, known: Known) -> pl.DataFrame:
         """Customers in such a week: value, usual (per week)."""
-        events, week = uses(known), known.moment - days(7)
+        week = known.moment - days(7)
         start = week - days(7 * self.weeks)
+        lately = known.of_kind("feature_used").filter(pl.col("at") >= pl.lit(week, UTC))
+        if lately.is_empty():
+            return NOBODY.with_columns(usual="value")
+        events = uses(known, lately)
         rows = used_between(events, "value", week, known.moment).join(
             used_between(events, "usual", start, week), on="customer_id"
         )

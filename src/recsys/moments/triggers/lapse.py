@@ -10,7 +10,7 @@ from typing import ClassVar
 import polars as pl
 
 from recsys.moments.known import Known
-from recsys.moments.triggers.base import OfferKind, Trigger, day_of, days, found, with_anchors
+from recsys.moments.triggers.base import NOBODY, OfferKind, Trigger, day_of, days, found, with_anchors
 from recsys.schemas import UTC
 
 
@@ -30,6 +30,8 @@ class Lapse(Trigger):
     def find(self, known: Known) -> pl.DataFrame:
         quiet = pl.lit(known.moment, UTC) - days(self.min_days)
         last = known.orders.unique("customer_id", keep="last", maintain_order=True).filter(pl.col("ordered_at") < quiet)
+        if last.is_empty():
+            return NOBODY
         gaps = (
             known.orders.join(last, on="customer_id", how="semi")
             .select("customer_id", day=pl.col("ordered_at").dt.date())

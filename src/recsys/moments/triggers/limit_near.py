@@ -9,7 +9,7 @@ from typing import ClassVar
 import polars as pl
 
 from recsys.moments.known import Known
-from recsys.moments.triggers.base import OfferKind, Trigger, found, no_anchors
+from recsys.moments.triggers.base import NOBODY, OfferKind, Trigger, found, no_anchors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,8 @@ class LimitNear(Trigger):
     why: ClassVar[str] = "the need for more is felt, and the offer spares the customer the wall"
 
     def find(self, known: Known) -> pl.DataFrame:
+        if known.news("plan_limit").is_empty():
+            return NOBODY
         before = pl.col("value").shift(1).over("customer_id", "source")
         readings = known.of_kind("plan_limit").with_columns(before=before.fill_null(0.0))
         crossed = readings.filter(

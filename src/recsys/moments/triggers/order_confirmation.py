@@ -20,7 +20,7 @@ class OrderConfirmation(Trigger):
     why: ClassVar[str] = "the confirmation is read by everybody, and what goes with the order is on the mind"
 
     def find(self, known: Known) -> pl.DataFrame:
-        orders = with_anchors(known, latest_of_each(known.orders_from()))
+        orders = with_anchors(known, latest_of_each(known.new_orders()))
         return found(
             orders.with_columns(since="ordered_at", fact=pl.format("order {} of {} items", "order_id", "lines"))
         )

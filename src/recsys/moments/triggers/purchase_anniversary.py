@@ -7,9 +7,8 @@ from typing import ClassVar
 import polars as pl
 
 from recsys.moments.known import Known
-from recsys.moments.triggers.base import OfferKind, Trigger, day_of, days, found, with_anchors
+from recsys.moments.triggers.base import NOBODY, OfferKind, Trigger, day_of, days, found, with_anchors
 from recsys.moments.triggers.firsts import first_orders
-from recsys.schemas import UTC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,20 +24,17 @@ class PurchaseAnniversary(Trigger):
     why: ClassVar[str] = "a natural time to look back and to ask whether something better fits by now"
 
     def find(self, known: Known) -> pl.DataFrame:
-        first = known.orders.clear()
+        first = known.orders.clear().with_columns(years=pl.lit(0))
         for years in range(1, known.moment.year - _first_year(known) + 1):
             start, end = _years_before(known.earlier, years), _years_before(known.moment, years)
-            then = known.orders.filter(pl.col("ordered_at").is_between(pl.lit(start, UTC), pl.lit(end, UTC), "left"))
-            first = pl.concat([first, first_orders(known, then, self.history_days)])
-        recent = known.orders.filter(pl.col("ordered_at") >= pl.lit(known.moment, UTC) - days(self.active_days))
+            then = first_orders(known, known.orders_between(start, end), self.history_days)
+            first = pl.concat([first, then.with_columns(years=pl.lit(years))])
+        if first.is_empty():
+            return NOBODY
+        recent = known.orders_between(known.moment - days(self.active_days), known.moment)
         active = first.join(recent, on="customer_id", how="semi", maintain_order="left")
-        fact = pl.format("{} years since the first order on {}", pl.col("years"), day_of("ordered_at"))
-        years_since = (pl.lit(known.day.year) - pl.col("ordered_at").dt.year()).alias("years")
-        return found(
-            with_anchors(known, active)
-            .with_columns(years_since, since="ordered_at")
-            .with_columns(fact=fact, value=pl.col("years"))
-        )
+        fact = pl.format("{} years since the first order on {}", "years", day_of("ordered_at"))
+        return found(with_anchors(known, active).with_columns(since="ordered_at", fact=fact, value="years"))
 
 
 def _first_year(known: Known) -> int:

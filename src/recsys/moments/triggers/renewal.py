@@ -9,7 +9,7 @@ from typing import ClassVar
 import polars as pl
 
 from recsys.moments.known import Known
-from recsys.moments.triggers.base import OfferKind, Trigger, day_of, days, found, no_anchors
+from recsys.moments.triggers.base import NOBODY, OfferKind, Trigger, day_of, days, found, no_anchors
 from recsys.moments.triggers.usage import used_between, uses
 from recsys.schemas import UTC
 
@@ -28,8 +28,11 @@ class Renewal(Trigger):
     why: ClassVar[str] = "the customer decides anyway, and has grown out of the present plan"
 
     def find(self, known: Known) -> pl.DataFrame:
+        rows = self._grown(known)
+        if rows.is_empty():
+            return NOBODY
         before = self._grown(known.at(known.earlier))
-        rows = self._grown(known).join(before, on=["customer_id", "until"], how="anti", nulls_equal=True)
+        rows = rows.join(before, on=["customer_id", "until"], how="anti")
         rows = rows.sort("customer_id", "until").unique("customer_id", keep="first", maintain_order=True)
         fact = pl.format(
             "contract ends on {}, use up {}%", day_of("until"), (100 * pl.col("value")).round(0).cast(pl.Int64)
@@ -39,14 +42,13 @@ class Renewal(Trigger):
     def _grown(self, known: Known) -> pl.DataFrame:
         """Contracts that end within `days`, of customers whose use is up: customer_id, at, until, value (the rise)."""
         last = known.of_kind("renewal").unique(["customer_id", "source"], keep="last", maintain_order=True)
-        ends = (pl.col("until") - pl.lit(known.moment, UTC)).is_between(pl.duration(), days(self.days), closed="both")
+        start, end = pl.lit(known.moment, UTC), pl.lit(known.moment + days(self.days), UTC)
+        last = last.filter(pl.col("until").is_between(start, end)).drop("value")
+        if last.is_empty():
+            return last
         half = known.moment - days(self.usage_days)
-        events = uses(known).join(last, on="customer_id", how="semi")
+        events = uses(known, last)
         late = used_between(events, "late", half, known.moment)
         use = late.join(used_between(events, "early", half - days(self.usage_days), half), on="customer_id")
         use = use.filter(pl.col("early") > 0, pl.col("late") >= (1 + self.rise) * pl.col("early"))
-        return (
-            last.filter(ends)
-            .drop("value")
-            .join(use.select("customer_id", value=pl.col("late") / pl.col("early") - 1), on="customer_id")
-        )
+        return last.join(use.select("customer_id", value=pl.col("late") / pl.col("early") - 1), on="customer_id")

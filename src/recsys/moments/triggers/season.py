@@ -11,7 +11,6 @@ from recsys.data.histories import LEVELS
 from recsys.errors import InputError
 from recsys.moments.known import Known
 from recsys.moments.triggers.base import FOUND, OfferKind, Trigger, days, found
-from recsys.schemas import UTC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,19 +38,19 @@ class Season(Trigger):
         begun = [name for name, start in self.starts.items() if start == f"{known.day:%m-%d}"]
         if not begun:
             return pl.DataFrame(schema=FOUND)
-        levels = known.catalog.unpivot(LEVELS, index="item_id", value_name="category").filter(
-            pl.col("category").is_in(begun)
-        )
-        items = levels.sort("item_id", "category").unique("item_id", keep="first", maintain_order=True)
-        lines = known.lines.filter(pl.col("ordered_at") >= pl.lit(known.moment, UTC) - days(self.bought_days))
-        bought = (
-            lines.filter(pl.col("customer_id").is_not_null()).join(items, on="item_id").sort("ordered_at", "item_id")
-        )
-        rows = bought.group_by("customer_id").agg(
-            anchors=pl.col("item_id").reverse().unique(maintain_order=True),
-            since=pl.col("ordered_at").max(),
-            value=pl.len().cast(pl.Float64),
-            names=pl.col("category").unique().sort().str.join(", "),
+        named = known.catalog.unpivot(LEVELS, index="item_id", value_name="group").filter(pl.col("group").is_in(begun))
+        items = named.sort("item_id", "group").unique("item_id", keep="first", maintain_order=True)
+        lines = known.lines_of(known.orders_between(known.moment - days(self.bought_days), known.moment))
+        bought = lines.join(items, on="item_id")
+        rows = (
+            bought.sort("ordered_at", "item_id")
+            .group_by("customer_id", maintain_order=True)
+            .agg(
+                anchors=pl.col("item_id").reverse().unique(maintain_order=True),
+                since=pl.col("ordered_at").max(),
+                value=pl.len().cast(pl.Float64),
+                names=pl.col("group").unique().sort().str.join(", "),
+            )
         )
         fact = pl.format("bought {} times of {}, whose season begins", pl.col("value").cast(pl.Int64), "names")
         return found(rows.with_columns(fact=fact))

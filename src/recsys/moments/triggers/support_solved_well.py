@@ -21,9 +21,7 @@ class SupportSolvedWell(Trigger):
     why: ClassVar[str] = "help that worked leaves goodwill"
 
     def find(self, known: Known) -> pl.DataFrame:
-        solved = known.of_kind("support_solved").filter(
-            known.new(pl.col("known_at")), pl.col("value") >= self.satisfaction
-        )
+        solved = known.news("support_solved").filter(pl.col("value") >= self.satisfaction)
         rows = solved.sort("customer_id", -pl.col("value"), "at", "key").unique(
             "customer_id", keep="first", maintain_order=True
         )

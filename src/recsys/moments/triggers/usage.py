@@ -8,9 +8,10 @@ from recsys.moments.known import Known
 from recsys.schemas import UTC
 
 
-def uses(known: Known) -> pl.DataFrame:
-    """The feature_used events with their `amount`, in the order in which they became known."""
-    return known.of_kind("feature_used").with_columns(amount=pl.col("value").fill_null(1.0))
+def uses(known: Known, of: pl.DataFrame) -> pl.DataFrame:
+    """The feature_used events of the customers in `of` with their `amount`, as they became known."""
+    events = known.of_kind("feature_used").join(of, on="customer_id", how="semi", maintain_order="left")
+    return events.with_columns(amount=pl.col("value").fill_null(1.0))
 
 
 def used_between(events: pl.DataFrame, name: str, start: datetime, end: datetime) -> pl.DataFrame:

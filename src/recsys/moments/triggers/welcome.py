@@ -29,6 +29,6 @@ class Welcome(Trigger):
     )
 
     def find(self, known: Known) -> pl.DataFrame:
-        first = first_orders(known, known.orders_from(days(self.days)), self.history_days)
+        first = first_orders(known, known.new_orders(days(self.days)), self.history_days)
         rows = with_anchors(known, first)
         return found(rows.with_columns(since="ordered_at", fact=pl.format("first order on {}", day_of("ordered_at"))))
