@@ -27,6 +27,7 @@ from recsys.data.interactions import InteractionOptions
 from recsys.data.splits import SplitOptions
 from recsys.errors import InputError
 from recsys.evaluation.protocols import EvaluationOptions
+from recsys.moments.options import LIMITS as MOMENT_LIMITS
 from recsys.moments.options import MomentsOptions
 from recsys.monitoring.options import MonitoringOptions, require_sane
 from recsys.names import require_plain_name
@@ -210,6 +211,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "affinity.flags.usual_weeks": (1, 1000),
     "affinity.flags.min_effective": (1, 1e9),
     **{f"offers.{name}": ends for name, ends in OFFER_LIMITS.items()},
+    **{f"moments.{name}": ends for name, ends in MOMENT_LIMITS.items()},
     "tune.minutes": (0, 1e6),
     "tune.trials": (1, 1e6),
     "tune.validation_moments": (1, 100),

@@ -1,6 +1,9 @@
 """What a trigger's row says, by hand; what planted lives do not show: edges, several at once, switches."""
 
+import re
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -9,7 +12,7 @@ from recsys.config import base_yaml, read_config
 from recsys.errors import InputError
 from recsys.moments.due import DUE, due, due_between, named
 from recsys.moments.known import Known
-from recsys.moments.options import MomentsOptions, TriggersOptions
+from recsys.moments.options import LIMITS, MomentsOptions, TriggersOptions
 from recsys.moments.triggers.base import FOUND
 from recsys.moments.triggers.cart_abandoned import CartAbandoned
 from recsys.moments.triggers.feature_milestone import FeatureMilestone
@@ -193,6 +196,22 @@ def test_triggers_are_config_entries() -> None:
     assert due(known(orders), config.moments.triggers).is_empty()
     with pytest.raises(InputError, match="did you mean"):
         read_config({"moments": {"triggers": {"welcom": {}}}})
+
+
+def test_wrong_parameters_are_refused() -> None:
+    with pytest.raises(InputError, match=r"moments\.triggers\.lapse\.min_orders = 1; give a value from 2"):
+        read_config({"moments": {"triggers": {"lapse": {"min_orders": 1}}}})
+    with pytest.raises(InputError, match=r"moments\.time_zone 'Mars' is unknown"):
+        read_config({"moments": {"time_zone": "Mars"}})
+    numbers = {f"triggers.{name}.{f.name}" for name, trigger in named(TriggersOptions()) for f in fields(trigger)
+               if f.name != "priority" and type(getattr(trigger, f.name)) in (int, float)}  # fmt: skip
+    assert numbers == set(LIMITS)
+
+
+def test_the_table_of_triggers_is_the_codes_own() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "moments.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (\w+) \| (.+?) \|", text[text.index("## Triggers") :], re.MULTILINE)
+    assert rows == [(name, t.moment, t.offer, t.why) for name, t in named(TriggersOptions())]
 
 
 def test_a_backfill_begins_before_it_ends() -> None:
