@@ -31,6 +31,7 @@ def test_accepted_by_shown_per_source_and_customer() -> None:
         ("a", "shown", "mail", "2"), ("a", "refused", "mail", "2"), ("a", "shown", "app", "3"),
         ("b", "shown", "mail", "1"), ("b", "accepted", "app", "9"),  # of an offer that was never shown
         ("c", "shown", "app", "4"), ("c", "accepted", "mail", "4"),  # the source is that of the offer shown
+        ("c", "shown", "mail", "4"),  # the same offer shown again by another way
         ("c", "shown", "app", None), ("c", "accepted", "app", None),  # cannot be told apart
     )  # fmt: skip
     measured = conversions(events)

@@ -37,6 +37,19 @@ def test_everything_is_planted(planted) -> None:
     assert set(planted.events["kind"]) == set(KINDS)
 
 
+def test_cases_for_silence_rest_on_what_happened(planted) -> None:
+    """Every planted case has its fact among the events or orders of that customer, and ends after it begins."""
+    silent = planted.truth.silent
+    assert silent.filter(pl.col("until") <= pl.col("since")).is_empty()
+    assert {"open_case", "price_rise", "refused_before", "weekly_cap", "at_risk", "returned_before", "not_owned",
+            "in_stock", "margin_floor"} == set(silent["rule"])  # fmt: skip
+    told = planted.events.select("customer_id", since="at")
+    bought = planted.orders.select("customer_id", since=pl.col("ordered_at").dt.replace_time_zone("UTC"))
+    of_facts = silent.filter(~pl.col("rule").is_in(["at_risk", "margin_floor"]))
+    facts = pl.concat([told, bought])
+    assert of_facts.join(facts, on=["customer_id", "since"], how="anti", nulls_equal=True).is_empty()
+
+
 def test_another_seed_is_found_too() -> None:
     """Other days of the same lives; three months of them."""
     shop = moments_shop(seed=3, each=1)

@@ -109,6 +109,15 @@ def test_a_cart_holds_what_was_laid_in_since_the_last_order() -> None:
     assert CartAbandoned().find(known(events=[laid("x", 60)])).is_empty()
 
 
+def test_a_moment_at_midnight_is_of_the_day_that_begins() -> None:
+    midnight = datetime(2024, 3, 9, tzinfo=UTC)
+    cart = [{"kind": "cart_open", "item_id": "x", "at": midnight - DAY}]
+    assert CartAbandoned().find(known(events=cart, run=RUN - DAY)).is_empty()
+    assert CartAbandoned().find(known(events=cart)).height == 1
+    orders = [("1", "a", "x", midnight - DAY, 1, 1.0)]
+    assert CartAbandoned().find(known(orders, cart)).is_empty()  # bought in the moment it was laid in
+
+
 def test_reorders_need_a_table_of_what_is_expected() -> None:
     table = pl.DataFrame(
         {
