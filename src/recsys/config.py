@@ -14,6 +14,7 @@ import tokenize
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -110,7 +111,7 @@ def read_config(given: dict[str, Any], place: str = "config") -> Config:
     """Config out of nested dicts; unknown keys and wrong values are refused with their place."""
     _refuse_unknown(Config, given, (), place)
     try:
-        reader = pydantic.TypeAdapter(Config)
+        reader = _reader()
         config = reader.validate_python(given)
         # once more, now with the defaults, so that 60 and 60.0 are one value to whoever names a stage by it
         config = reader.validate_python(as_dict(config))
@@ -120,6 +121,12 @@ def read_config(given: dict[str, Any], place: str = "config") -> Config:
         raise InputError(f"{place}: {where} = {first['input']!r}: {first['msg']}; see configs/base.yaml") from None
     _refuse_out_of_range(config, place)
     return config
+
+
+@cache
+def _reader() -> pydantic.TypeAdapter[Config]:
+    """Made once: that takes longer than reading."""
+    return pydantic.TypeAdapter(Config)
 
 
 # least and largest value of what would otherwise fail late or silently; null is let through
