@@ -133,10 +133,9 @@ def test_the_imports_are_read():
     assert not [name for name, _ in imports("models/als.py", True) if "implicit" in name]
     assert {"models/base.py", "data/histories.py"} <= own_imports("models/als.py", True)
     assert {"data/splits.py", "ranking/topk.py", "evaluation/metrics.py"} <= own_imports("evaluation/protocols.py")
-    tree = ast.parse(
-        "try:\n import a\nexcept E:\n import b\nclass C:\n import c\n def f(self):\n  import d\nif TYPE_CHECKING:\n import f\nimport e"
-    )
+    tree = ast.parse("try:\n import a\nexcept E:\n import b\nclass C:\n import c\n def f(self):\n  import d\nimport e")
     assert sorted(n.names[0].name for n in at_module_level(tree) if isinstance(n, ast.Import)) == list("abce")
+    assert not [n for n in at_module_level(ast.parse("if TYPE_CHECKING:\n import f")) if isinstance(n, ast.Import)]
 
 
 def test_imports_come_from_rooms_above(place):

@@ -128,7 +128,8 @@ def test_a_second_run_builds_nothing_and_registers_nothing_new(trained):
     registered = register_model(trained.config, finished, NOW)
     assert {p: p.read_bytes() for p in store.glob("*/*/stage.json")} == before
     assert {p.parent.parent.name for p in before} == {
-        "ingest", "matrices", "learn", "blend", "fit", "evaluate", "package", "profile", "drift",
+        "ingest", "matrices", "learn", "blend", "fit", "evaluate", "package", "profile", "drift", "blend_cross_sell",
+        "package_offers",
     }  # fmt: skip
     assert registered == trained.registered
     client = tracking.connect(trained.config.registry)

@@ -203,7 +203,8 @@ def handed_over(config: Config, finished: Finished, now: datetime) -> Training:
 def _golden(directory: Path, example: tuple[str, list[str]]) -> Golden:
     """The model's own answers, before it is logged."""
     model = Recommender.load(directory)
-    return golden_of(model.recommend, len(model.items), model.contender == HYBRID, *example)
+    offering = model.kit is not None
+    return golden_of(model.recommend, len(model.items), model.contender == HYBRID, *example, offering=offering)
 
 
 def _of_training(config: Config) -> dict[str, Any]:
