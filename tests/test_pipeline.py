@@ -57,7 +57,7 @@ def test_the_report_holds_all_that_people_and_programs_read(trained):
     assert held == {
         "report.html", "metrics.json", "coverage.json", "importances.json", "examples.json", "ingest.json",
         "run.json", "per_query.parquet", "figures", "segments.json", "calibration.json", "cold_start.json",
-        "commerce.json", "drift.json",
+        "commerce.json", "drift.json", "shop.json",
     }  # fmt: skip
     latest = trained.report.parent / "latest"
     assert latest.resolve() == trained.report.resolve()

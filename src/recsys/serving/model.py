@@ -19,6 +19,7 @@ class RecommenderModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         self.recommender = Recommender.load(Path(context.artifacts["recommender"]))
+        self.recommender.warm()
         self.version = str((context.model_config or {}).get("version", ""))
 
     def predict(

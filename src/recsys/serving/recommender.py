@@ -23,6 +23,7 @@ from ..ranking.topk import top_k, top_k_of_rows
 from ..ranking.value import OF, Worth, in_order, value_scores
 from .categories import Categories
 from .offers import as_json, offered, rests_on
+from .options import KINDS
 from .requests import Reader, Request, with_placed
 
 OFFERS = "offers"  # folder of the kit within a model
@@ -127,6 +128,12 @@ class Recommender:
     @cached_property
     def explainer(self) -> Explainer:
         return Explainer.of(self.items.ids, self.names, self.models)
+
+    def warm(self) -> None:
+        """Ask one of each, so that no request waits for what is made on first use."""
+        who, items = list(self.customers.ids[:1]), list(self.items.ids[:1])
+        asked = ["", *(f'{{"kind": "{kind}"}}' for kind in KINDS)]
+        self.recommend([*who] * len(asked), [items] * len(asked), asked[: len(asked) * len(who)])
 
     def recommend(self, customer_ids: Sequence[Any], baskets: Sequence[Any], options: Sequence[Any]) -> list[Answer]:
         """One answer per row; a row that cannot be understood gets an error, the others their lists."""
