@@ -12,6 +12,7 @@ from flows.hooks import TOLD
 from flows.limits import time_limit
 from recsys import finish, pipeline, watch
 from recsys.config import as_dict, load_config, read_config
+from recsys.offer_kits import offers_of_model
 from recsys.progress import step
 from recsys.registry.drift_findings import told
 from recsys.registry.findings import verdict
@@ -69,10 +70,23 @@ def evaluate(options: Options, matrices: str, judged: str, ranker: str) -> str:
 
 
 @task(**RETRIED)
-def package_model(options: Options, matrices: str, deployed: str, ranker: str, evaluation: str) -> str:
+def make_offers(options: Options, orders: str, matrices: str, learned: list[str], deployed: str) -> str | None:
+    moments = [Path(p) for p in learned]
+    with step("make offers"):
+        made = offers_of_model(
+            read_config(options), Path(orders), Path(matrices), moments, Path(deployed), pipeline.NOW
+        )
+    return str(made) if made else None
+
+
+@task(**RETRIED)
+def package_model(
+    options: Options, matrices: str, deployed: str, ranker: str, evaluation: str, offers: str | None
+) -> str:
     fitted, blended, judged = Path(deployed), Path(ranker), Path(evaluation)
+    kit = Path(offers) if offers else None
     with step("package"):
-        return str(pipeline.package(read_config(options), Path(matrices), fitted, blended, judged, pipeline.NOW))
+        return str(pipeline.package(read_config(options), Path(matrices), fitted, blended, judged, kit, pipeline.NOW))
 
 
 @task(**RETRIED)
@@ -114,7 +128,8 @@ def train_all(config: str, settings: list[str] | None) -> dict[str, Any]:
     judged = fit_models(options, matrices, pipeline.TEST)
     evaluation = evaluate(options, matrices, judged, ranker)
     deployed = fit_models(options, matrices, pipeline.NOW)
-    model = package_model(options, matrices, deployed, ranker, evaluation)
+    offers = make_offers(options, orders, matrices, learned, deployed)
+    model = package_model(options, matrices, deployed, ranker, evaluation, offers)
     watched[watch.LISTS] = watch_lists(options, orders, model)
     stages = {"ingested": orders, "matrices": matrices, "learned": learned, "blended": ranker, "judged": judged,
               "deployed": deployed, "evaluated": evaluation, "packaged": model, "watched": watched}  # fmt: skip

@@ -25,6 +25,7 @@ from recsys.models.als import Als
 from recsys.models.user_knn import UserKnn
 from recsys.offer_kits import make_kit
 from recsys.offers.kit import OfferKit
+from recsys.offers.kit_store import load_kit, save_kit
 from recsys.ranking.base_models import BaseModels, ModelOptions
 from recsys.ranking.hybrid import Hybrid, HybridOptions, TrainingRows
 from recsys.registry import tracking
@@ -236,10 +237,9 @@ def kit(small_config, stages, made_once) -> OfferKit:
     """The small shop's kit of everything."""
 
     def fill(folder: Path) -> None:
-        made = make_kit(small_config(folder, LENIENT | {"run.store": str(stages)}), NOW)[1]
-        (folder / "kit").symlink_to(made / "kit")
+        save_kit(make_kit(small_config(folder, LENIENT | {"run.store": str(stages)}), NOW).load(), folder / "kit")
 
-    return OfferKit.load(made_once("offer-kit", fill) / "kit")
+    return load_kit(made_once("offer-kit", fill) / "kit")
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def test_the_report_holds_all_that_people_and_programs_read(trained):
     assert held == {
         "report.html", "metrics.json", "coverage.json", "importances.json", "examples.json", "ingest.json",
         "run.json", "per_query.parquet", "figures", "segments.json", "calibration.json", "cold_start.json",
-        "commerce.json", "drift.json",
+        "commerce.json", "drift.json", "shop.json",
     }  # fmt: skip
     latest = trained.report.parent / "latest"
     assert latest.resolve() == trained.report.resolve()
@@ -128,7 +128,8 @@ def test_a_second_run_builds_nothing_and_registers_nothing_new(trained):
     registered = register_model(trained.config, finished, NOW)
     assert {p: p.read_bytes() for p in store.glob("*/*/stage.json")} == before
     assert {p.parent.parent.name for p in before} == {
-        "ingest", "matrices", "learn", "blend", "fit", "evaluate", "package", "profile", "drift",
+        "ingest", "matrices", "learn", "blend", "fit", "evaluate", "package", "profile", "drift", "blend_cross_sell",
+        "package_offers",
     }  # fmt: skip
     assert registered == trained.registered
     client = tracking.connect(trained.config.registry)

@@ -17,8 +17,11 @@ import polars as pl
 from recsys import watch
 from recsys.config import Config, as_dict
 from recsys.customer_privacy import hash_example, hash_table, key_of
+from recsys.data.checked_store import read_checked
 from recsys.data.databases import redact_all
+from recsys.data.splits import held_out_window
 from recsys.errors import InputError
+from recsys.evaluation.commerce import of_orders, retention
 from recsys.evaluation.protocols import HYBRID
 from recsys.hashing import hash_id
 from recsys.leftovers import UNFINISHED_REPORT
@@ -99,10 +102,21 @@ def _fill(fresh: Path, config: Config, finished: Finished, now: datetime, regist
         write_json(fresh / "examples.json", [hash_example(e, key) for e in read_json(fresh / "examples.json")])
         hash_table(pl.read_parquet(fresh / "per_query.parquet"), key).write_parquet(fresh / "per_query.parquet")
     shutil.copyfile(finished.ingested / "ingest.json", fresh / "ingest.json")
+    write_json(fresh / "shop.json", shop_records(config, finished))
     write_json(fresh / "drift.json", watch.summary(config, finished.watched))
     write_json(fresh / "run.json", run_facts(config, finished, now, registered))
     build_report(fresh, fresh / "report.html")
     save_figures(fresh, fresh / "figures")
+
+
+def shop_records(config: Config, finished: Finished) -> list[dict[str, Any]]:
+    """What the shop took in the test window, and of the customers of as many weeks before it, with intervals."""
+    lines = read_checked(finished.ingested / "checked").orders
+    cut, end = held_out_window(lines, config.split)
+    options, before = config.evaluation, cut - (end - cut)
+    window = lines.filter(pl.col("ordered_at").is_between(cut, end, closed="left"))
+    found = (of_orders(window), retention(lines, before, cut, end))
+    return [row for one in found for row in one.records(options.resamples, options.level, options.seed)]
 
 
 def _hidden(folder: Path, mark: str = "") -> Path:
@@ -203,7 +217,8 @@ def handed_over(config: Config, finished: Finished, now: datetime) -> Training:
 def _golden(directory: Path, example: tuple[str, list[str]]) -> Golden:
     """The model's own answers, before it is logged."""
     model = Recommender.load(directory)
-    return golden_of(model.recommend, len(model.items), model.contender == HYBRID, *example)
+    offering = model.kit is not None
+    return golden_of(model.recommend, len(model.items), model.contender == HYBRID, *example, offering=offering)
 
 
 def _of_training(config: Config) -> dict[str, Any]:

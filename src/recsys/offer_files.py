@@ -28,9 +28,9 @@ from rich.table import Table
 from recsys import folders
 from recsys.config import Config, as_dict
 from recsys.hashing import hash_id, key_from_environment
-from recsys.offer_kits import load_kit, make_kit
+from recsys.offer_kits import KitStages, make_kit
 from recsys.offer_tables import Shown, bundle_table, dropped_table, flat, offer_table
-from recsys.offers.channels import CHANNELS, Batch, cart_bundles, customers_mail, most_usual, page_items, product_pages
+from recsys.offers.channels import CHANNELS, Batch, cart_bundles, customers_mail, page_items, product_pages
 from recsys.offers.kit import OfferKit
 from recsys.offers.options import OffersOptions
 from recsys.pipeline import read_json
@@ -68,15 +68,15 @@ def publish_offers(config: Config, clock: Callable[[], datetime]) -> Path:
     listed = read_ids(Path(options.customers), LIST) if options.customers else None
     secret = key_from_environment() if options.hash_ids else None
     sweep(Path(config.run.store), config.run.keep_days, started.timestamp())
-    ingested, packaged = make_kit(config, started)
-    key = _key(config, packaged, digest, secret)
+    made = make_kit(config, started)
+    key = _key(config, made.packaged, digest, secret)
     facts = {
         "key": key, "shop": config.title, "notes": list(config.notes), "started": started.isoformat(),
-        "config": as_dict(options), "data_digest": read_json(ingested / "stage.json")["depends"]["source"],
-        "data_until": str(read_json(ingested / "ingest.json")["last"]),
+        "config": as_dict(options), "data_digest": read_json(made.ingested / "stage.json")["depends"]["source"],
+        "data_until": str(read_json(made.ingested / "ingest.json")["last"]),
     }  # fmt: skip
     shown = partial(hash_id, key=secret) if secret else str
-    return folders.publish(out, key, options.keep, started, partial(_fill, options, packaged, listed, shown, facts))
+    return folders.publish(out, key, options.keep, started, partial(_fill, options, made, listed, shown, facts))
 
 
 def _key(config: Config, packaged: Path, listed: str | None, secret: bytes | None) -> str:
@@ -88,15 +88,15 @@ def _key(config: Config, packaged: Path, listed: str | None, secret: bytes | Non
 
 
 def _fill(
-    options: OffersOptions, packaged: Path, listed: pl.Series | None, shown: Shown, facts: dict[str, Any], folder: Path
+    options: OffersOptions, made: KitStages, listed: pl.Series | None, shown: Shown, facts: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
     """Write all files but the manifest, which is returned."""
     with step("load the kit"):
-        kit = load_kit(packaged)
+        kit = made.load()
     customers, aside, repeats = who(listed, kit.customers.ids, "set_aside")
     pages = page_items(kit, options.min_item_orders)
     rows = kit.customers.positions(sorted(customers["customer_id"].to_list(), key=shown))
-    tables = list(_tables(kit, options, pages, rows, shown))
+    tables = list(_tables(kit, pages, rows, shown))
     table, refused = pl.concat([part[0] for part in tables]), pl.concat([part[1] for part in tables])
     silent = {one: why for part in tables for one, why in part[2].items()}
     told = _outcomes([shown(kit.customers.ids[row]) for row in rows], silent, aside, table, shown)
@@ -111,7 +111,7 @@ def _fill(
 Tables = tuple[pl.DataFrame, pl.DataFrame, dict[str, str]]  # offers, refused ones, shown id → why there is none
 
 
-def _tables(kit: OfferKit, options: OffersOptions, pages: tuple[str, ...], rows: np.ndarray, shown: Shown
+def _tables(kit: OfferKit, pages: tuple[str, ...], rows: np.ndarray, shown: Shown
             ) -> Iterator[Tables]:  # fmt: skip
     """Block by block in two threads; of a block only its tables are kept."""
 
@@ -121,12 +121,9 @@ def _tables(kit: OfferKit, options: OffersOptions, pages: tuple[str, ...], rows:
         return offer_table(batch.channel, batch.offers, kit.shelf, shown), refused, silent
 
     with step(f"offers of {len(pages):,} pages"):
-        yield from by_block(
-            len(pages), lambda block: of(product_pages(kit, [pages[at] for at in block], options.spare))
-        )
+        yield from by_block(len(pages), lambda block: of(product_pages(kit, [pages[at] for at in block])))
     with step(f"offers of {len(rows):,} customers"):
-        often = most_usual(kit, options.usual_items)
-        yield from by_block(len(rows), lambda block: of(customers_mail(kit, rows[block], often, options.spare)))
+        yield from by_block(len(rows), lambda block: of(customers_mail(kit, rows[block])))
     yield of(cart_bundles(kit))
 
 

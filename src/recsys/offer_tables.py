@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from recsys.offers.bundles import Bundle
+from recsys.offers.plain import plain_offer
 from recsys.offers.rules import Dropped, Offer
 from recsys.offers.shelf import Shelf
 
@@ -71,19 +72,11 @@ def dropped_table(channel: str, dropped: Iterable[Dropped], shelf: Shelf, shown:
 
 def _row(channel: str, offer: Offer, shelf: Shelf, shown: Shown) -> dict[str, Any]:
     return {
+        **plain_offer(offer, shelf),
         "channel": channel,
-        "kind": offer.kind,
         "customer_id": None if offer.customer_id is None else shown(offer.customer_id),
         "anchor_items": list(offer.anchor_items),
         "anchor_names": [shelf.name(item) for item in offer.anchor_items],
-        "items": list(offer.items),
-        "item_names": [shelf.name(item) for item in offer.items],
-        "list_price": offer.list_price,
-        "offer_price": offer.offer_price,
-        "incentive": offer.incentive.kind,
-        "incentive_amount": offer.incentive.amount,
-        "reason": offer.reason,
-        "probability": offer.probability,
     }
 
 

@@ -4,7 +4,8 @@
                        ├─ fit (test) ───────────────────────────┼─ evaluate ─┐
                        └─ fit (now) ────────────────────────────┴─ package ──┴─ report ─ register
 
-The CLI calls them; the flow wraps the same functions as tasks.
+The CLI calls them; the flow wraps the same functions as tasks. `package` adds offers where `recsys.offer_kits` made
+them.
 """
 
 import json
@@ -45,6 +46,7 @@ from recsys.evaluation.protocols import (
 )
 from recsys.evaluation.segments import segment_records
 from recsys.evaluation.value_lists import ValueLists, commerce_records
+from recsys.offers.kit_store import Shared, load_own
 from recsys.ranking.base_models import BaseModels, params
 from recsys.ranking.blend import Ranked
 from recsys.ranking.features import GROUPS
@@ -55,6 +57,7 @@ from recsys.stages import stage
 from recsys.training_set import cart_and_new, moment_rows
 
 TEST, NOW = "test", "now"
+KIT = "kit"  # folder of the offer kit within its stage
 
 
 def ingest_orders(config: Config, now: datetime) -> Path:
@@ -300,25 +303,36 @@ def _contenders(rows: list[dict[str, Any]]) -> list[str]:
     return sorted({r["contender"] for r in rows})
 
 
-def package(config: Config, matrices: Path, fitted: Path, blended: Path, evaluated: Path, name: str) -> Path:
-    """The servable whole of one moment: the judged fit (name = test) or the deployed fit (name = now)."""
-    depends = {
-        "from": [matrices.name, fitted.name, blended.name, evaluated.name],
-        "moment": name,
-        "per_source": config.ranker.per_source,
-    }
+def package(
+    config: Config, matrices: Path, fitted: Path, blended: Path, evaluated: Path, kit: Path | None, name: str
+) -> Path:
+    """The servable whole of one moment: the judged fit (name = test) or the deployed fit (name = now).
+
+    `kit` is the stage of its offers (`recsys.offer_kits`), None where it makes none.
+    """
+    parts = [matrices, fitted, blended, evaluated, *([kit] if kit else [])]
+    depends = {"from": [p.name for p in parts], "moment": name, "per_source": config.ranker.per_source}
     return stage(
-        store(config), "package", depends, lambda out: _package(config, matrices, fitted, blended, evaluated, name, out)
+        store(config),
+        "package",
+        depends,
+        lambda out: _package(config, matrices, fitted, blended, evaluated, kit, name, out),
     )
 
 
 def _package(
-    config: Config, matrices: Path, fitted: Path, blended: Path, evaluated: Path, name: str, out: Path
+    config: Config, matrices: Path, fitted: Path, blended: Path, evaluated: Path, kit: Path | None, name: str, out: Path
 ) -> None:
     data = load_train_data(matrices / name / "data")
     models, hybrid = BaseModels.load(fitted / "models"), Hybrid.load(blended / HYBRID)
     best = read_json(evaluated / "metrics.json")["best"]
-    Recommender.of(data, models, hybrid, config.ranker.per_source, best).save(out / "recommender")
+    offers = load_own(kit / KIT, shared_of(data, models)) if kit else None
+    Recommender.of(data, models, hybrid, config.ranker.per_source, best, offers).save(out / "recommender")
+
+
+def shared_of(data: TrainData, models: BaseModels) -> Shared:
+    """What lists and offers of one moment both ask."""
+    return Shared(models, data.items, data.facts.names, data.customers, data.histories)
 
 
 def load_moment(matrices: Path, name: str) -> tuple[TrainData, pl.DataFrame]:

@@ -7,6 +7,7 @@ from typing import Any
 from recsys import pipeline, watch
 from recsys.config import Config
 from recsys.finish import Finished, register_model, write_report
+from recsys.offer_kits import offers_of_model
 from recsys.progress import step
 from recsys.stages import sweep
 
@@ -32,8 +33,10 @@ def judge(config: Config, now: datetime, gate: bool = False) -> Finished:
         evaluated = pipeline.evaluate(config, matrices, judged, blended)
     with step("fit on everything"):
         deployed = pipeline.fit_models(config, matrices, pipeline.NOW)
+    with step("make offers"):
+        kit = offers_of_model(config, ingested, matrices, learned, deployed, pipeline.NOW)
     with step("package"):
-        packaged = pipeline.package(config, matrices, deployed, blended, evaluated, pipeline.NOW)
+        packaged = pipeline.package(config, matrices, deployed, blended, evaluated, kit, pipeline.NOW)
     with step("compare lists"):
         watched[watch.LISTS] = watch.watch_lists(config, ingested, packaged, gate)
     return Finished(ingested, matrices, learned, blended, judged, deployed, evaluated, packaged, watched)

@@ -12,6 +12,7 @@ from recsys.errors import InputError
 from recsys.offers.incentives import with_incentive
 from recsys.offers.kit import OfferKit
 from recsys.offers.kit_parts import offer_kit
+from recsys.offers.kit_store import load_kit, save_kit
 from recsys.offers.options import KitOptions, options_from
 from recsys.offers.rules import Incentive, Offer, OfferRuleOptions
 from tests.conftest import PER_SOURCE
@@ -27,14 +28,14 @@ def answers(kit: OfferKit) -> list:
 
 
 def test_a_saved_kit_says_the_same(kit, tmp_path):
-    kit.save(tmp_path / "kit")
-    again = OfferKit.load(tmp_path / "kit")
+    save_kit(kit, tmp_path / "kit")
+    again = load_kit(tmp_path / "kit")
     assert answers(again) == answers(kit)
     assert again.options == kit.options
     assert any(found.offers for found in answers(kit))
-    (tmp_path / "kit" / "kit.json").write_text("{}")
-    with pytest.raises(InputError, match=r"changed: kit\.json"):
-        OfferKit.load(tmp_path / "kit")
+    (tmp_path / "kit" / "own" / "kit.json").write_text("{}")
+    with pytest.raises(InputError, match=r"changed: own/kit\.json"):
+        load_kit(tmp_path / "kit")
 
 
 def test_options_survive_as_plain_values():

@@ -118,7 +118,7 @@ def test_the_model_has_a_signature_and_an_example(downloaded):
     assert [(c["name"], c["required"]) for c in columns] == [
         ("customer_id", False), ("basket", False), ("options", False),
     ]  # fmt: skip
-    assert len(json.loads(card["signature"]["outputs"])) == 8
+    assert len(json.loads(card["signature"]["outputs"])) == 10
     example = (downloaded / card["saved_input_example_info"]["artifact_path"]).read_text()
     assert "NaN" not in example
     assert list(card["flavors"]) == ["python_function"]

@@ -146,3 +146,17 @@ def test_a_model_that_is_not_there_fails_the_guardrails(golden, trained, tmp_pat
     lost = {g.name: g.text for g in found.guardrails(GateOptions()) if not g.passed}
     assert "does not load: " in lost["golden requests after the reload"]
     assert len(lost) == 4
+
+
+def test_other_offers_are_a_fault(trained):
+    """Of the registered model of the small shop, which makes offers."""
+    tracking.connect(trained.config.registry)
+    model = mlflow.pyfunc.load_model(trained.registered["uri"])
+    recommender = model.unwrap_python_model().recommender
+    known = recommender.customers.ids[0], list(recommender.items.ids[:2])
+    golden = golden_of(recommender.recommend, len(recommender.items), True, *known, offering=True)
+    answers = gold.plain(model.predict(gold.frame(golden.requests)))
+    assert faults(golden, answers) == []
+    at = next(at for at, one in enumerate(golden.answers) if one["offers"])
+    answers[at]["offers"] = answers[at]["offers"][1:]
+    assert faults(golden, answers) == [f"{golden.requests[at]['name']}: makes other offers than before it was logged"]

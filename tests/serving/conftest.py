@@ -20,6 +20,7 @@ import yaml
 from recsys import pipeline, training
 from recsys.config import as_dict
 from recsys.finish import Finished
+from recsys.offer_kits import package_offers
 from recsys.registry import served, tracking
 from recsys.serving.recommender import Recommender
 from tests.conftest import NOW
@@ -68,7 +69,8 @@ def judged(trained, tmp_path_factory) -> Judged:
     """Logged to an experiment of its own in the store of `trained`."""
     config = trained.config
     done = training.judge(config, NOW)
-    packaged = pipeline.package(config, done.matrices, done.judged, done.blended, done.evaluated, pipeline.TEST)
+    kit = package_offers(config, done.ingested, done.matrices, done.learned, done.judged, pipeline.TEST)
+    packaged = pipeline.package(config, done.matrices, done.judged, done.blended, done.evaluated, kit, pipeline.TEST)
     recommender = replace(Recommender.load(packaged / "recommender"), contender="hybrid")
     folder = tmp_path_factory.mktemp("judged")
     recommender.save(folder / "recommender")

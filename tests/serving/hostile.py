@@ -34,7 +34,7 @@ class Hostile:
         known = self.data.items.ids
         if placement == "product":
             basket = [self.pick(known)] * int(self.rng.integers(1, 4))
-        if placement in ("cart", "post_purchase") and (basket is None or not len(basket)):
+        if placement in ("cart", "checkout", "post_purchase") and (basket is None or not len(basket)):
             basket = [self.pick(known), "no such item"]
         return customer, basket, self.options(placement)
 
@@ -109,7 +109,7 @@ NO_OPTIONS = [
     '{"k": Infinity}', '{"k": 1e999}', '{"k": [5]}', '{"k": {}}', '{"k": ' + "9" * 4000 + "}",
     '{"k": ' + "9" * 9000 + "}",
     '{"placement": ""}', '{"placement": "Home"}', '{"placement": ["home"]}', '{"placement": 1}', '{"placement": {}}',
-    '{"placement": "checkout"}', '{"placement": true}', '{"placement": "home\\u0000"}',
+    '{"placement": "basket"}', '{"placement": true}', '{"placement": "home\\u0000"}',
     '{"exclude": null}', '{"exclude": "P0001"}', '{"exclude": [1]}', '{"exclude": [null]}', '{"exclude": [["P0001"]]}',
     '{"exclude": {"P0001": 1}}', '{"only": "P0001"}', '{"only": [1]}', '{"only": false}', '{"only": {}}',
     '{"categories_in": "x"}', '{"categories_in": [1]}', '{"categories_in": ["no such category"]}',

@@ -51,8 +51,8 @@ def test_the_same_answers_as_in_process_to_the_last_digit(server, judged, rows):
     assert server.ask({"dataframe_records": records}) == here
     assert server.ask({"dataframe_split": split}) == here
     assert {bool(answer["error"]) for answer in here} == {True, False}
-    assert list(here[0]) == ["item_ids", "scores", "probabilities", "reasons", "reason_codes", "fallback",
-                             "model_version", "error"]  # fmt: skip
+    assert list(here[0]) == ["item_ids", "scores", "probabilities", "reasons", "reason_codes", "offers",
+                             "why_none", "fallback", "model_version", "error"]  # fmt: skip
 
 
 def test_rows_may_leave_columns_out(server, rows):

@@ -138,10 +138,10 @@ def test_k_and_owned_have_defaults_of_the_placement(ask, who, ids, placement):
             "basket is empty and the customer has no known order; give the order's items",
         ),
         (
-            "checkout",
+            "basket",
             None,
             None,
-            'options.placement is "checkout"; give one of home, product, cart, post_purchase, email',
+            'options.placement is "basket"; give one of home, product, cart, checkout, post_purchase, email',
         ),
         (7, None, None, "options.placement is 7"),
     ],

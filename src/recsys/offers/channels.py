@@ -5,17 +5,16 @@ email          each customer: what goes with the latest order, and a step up fro
 cart           bundles, for anybody
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
 from ..data.histories import Histories, Ints, carts
-from .cross_seller import PLACES, Suggestions
+from .cross_seller import Suggestions
 from .kit import Offered, OfferKit
 from .rules import Dropped, Offer
-from .switches import Usual, usual_items
 
 CHANNELS = ("product_page", "email", "cart")
 
@@ -37,20 +36,20 @@ def page_items(kit: OfferKit, least: int) -> tuple[str, ...]:
     return tuple(item for item in kit.shelf.items.ids if sold.get(item, 0) >= least)
 
 
-def product_pages(kit: OfferKit, pages: Sequence[str], spare: int) -> Batch:
+def product_pages(kit: OfferKit, pages: Sequence[str]) -> Batch:
     """A block of pages; `spare` more are asked for than are shown, for those that a rule refuses."""
     rules = kit.rules_of({}, {})
-    up = _most(kit, "upsell", 1) + spare
+    up = kit.most("upsell", 1) + kit.options.spare
     anchors = [(page,) for page in pages]
     queries = _with_carts(kit, np.full(len(pages), -1), anchors)
-    answers = _suggested(kit, "product", queries, anchors, spare)
+    answers = _suggested(kit, "product", queries, anchors)
     found = [kit.of_suggestions(one, None, rules) for one in answers]
     found += [kit.of_upgrades(kit.upgrades(page, k=up), None, rules) for page in pages]
     return _batch("product_page", found, {})
 
 
-def customers_mail(kit: OfferKit, rows: Ints, often: Mapping[int, Ints], spare: int) -> Batch:
-    """A block of customers, given by their rows of the histories; `often`: see `most_usual`."""
+def customers_mail(kit: OfferKit, rows: Ints) -> Batch:
+    """A block of customers, given by their rows of the histories."""
     latest = {int(row): kit.seller.latest_order(int(row)) for row in rows}
     silent = {kit.customers.ids[row]: "no known order" for row, order in latest.items() if not order}
     rows = np.array([row for row, order in latest.items() if order], np.int64)
@@ -59,12 +58,12 @@ def customers_mail(kit: OfferKit, rows: Ints, often: Mapping[int, Ints], spare: 
     ids, anchors = [kit.customers.ids[row] for row in rows], [latest[int(row)] for row in rows]
     rules = kit.rules_of({}, kit.owned_durables(rows))
     queries = _with_carts(kit, rows, anchors)
-    answers = _suggested(kit, "post_purchase", queries, anchors, spare)
+    answers = _suggested(kit, "post_purchase", queries, anchors)
     found: list[Offered] = []
     for who, row, beside in zip(ids, rows, answers, strict=True):
         own = [kit.of_suggestions(beside, who, rules)]
-        for item in often.get(int(row), ()):
-            up = kit.upgrades(kit.shelf.items.ids[item], int(row), _most(kit, "upsell", 1) + spare)
+        for item in kit.usual(int(row)):
+            up = kit.upgrades(item, int(row), kit.most("upsell", 1) + kit.options.spare)
             own.append(kit.of_upgrades(up, who, rules))
             if own[-1].offers:
                 break
@@ -74,24 +73,15 @@ def customers_mail(kit: OfferKit, rows: Ints, often: Mapping[int, Ints], spare: 
     return _batch("email", found, silent)
 
 
-def most_usual(kit: OfferKit, most: int) -> dict[int, Ints]:
-    """Row of each customer → at most so many usual items, the most often bought first."""
-    usual: Usual = usual_items(kit.seller.histories, kit.shelf.types, kit.shelf.prices)
-    order = np.lexsort((usual.items, -usual.times, usual.customers))
-    who, items = usual.customers[order], usual.items[order]
-    starts = np.flatnonzero(np.diff(who, prepend=-1))
-    return {int(who[part[0]]): items[part[:most]] for part in np.split(np.arange(len(who)), starts[1:]) if len(part)}
-
-
 def cart_bundles(kit: OfferKit) -> Batch:
     """Bundles of the whole shop."""
     return _batch("cart", [kit.bundles()], {})
 
 
 def _suggested(
-    kit: OfferKit, placement: str, queries: Histories, anchors: Sequence[tuple[str, ...]], spare: int
+    kit: OfferKit, placement: str, queries: Histories, anchors: Sequence[tuple[str, ...]]
 ) -> list[Suggestions]:
-    answers = kit.seller.answer(placement, queries, anchors, _asked(kit, placement, spare), kit.sold_out)
+    answers = kit.seller.answer(placement, queries, anchors, kit.slots(placement) + kit.options.spare, kit.sold_out)
     why = "nothing goes with it"
     return [
         Suggestions(kept, left_out, names, (), False, "" if kept else why)
@@ -102,14 +92,6 @@ def _suggested(
 def _with_carts(kit: OfferKit, rows: Ints, baskets: Sequence[tuple[str, ...]]) -> Histories:
     known = [kit.shelf.items.positions(basket) for basket in baskets]
     return kit.seller.histories.take_or_blank(rows).with_cart(carts(known, len(kit.shelf.items)))
-
-
-def _asked(kit: OfferKit, placement: str, spare: int) -> int:
-    return min(PLACES[placement].k, _most(kit, "cross_sell", PLACES[placement].k)) + spare
-
-
-def _most(kit: OfferKit, kind: str, default: int) -> int:
-    return kit.options.rules.at_most.get(kind, default)
 
 
 def _batch(channel: str, found: list[Offered], silent: dict[str, str]) -> Batch:

@@ -134,13 +134,18 @@ class CrossSeller:
         *,
         k: int | None = None,
         unavailable: Collection[str] = (),
+        barred: np.ndarray | None = None,
+        least: float = 0.0,
     ) -> Suggestions:
         """Suggestions for one basket; `k` by default that of the placement; `unavailable`: item ids sold out.
+
+        barred  bool (n_items,): items that are no candidates at all
+        least   probability below which nothing is suggested
 
         Unknown items and customers are named and otherwise ignored. InputError where the placement cannot read
         the basket.
         """
-        place = _place(placement)
+        place = placed_at(placement)
         k = place.k if k is None else k
         require_k(k)
         who = -1 if customer_id is None else int(self.customers.positions([customer_id])[0])
@@ -156,7 +161,8 @@ class CrossSeller:
             return Suggestions((), (), *facts, f"none of the {len(anchors)} items of the basket is known")
         who = who if place.history else -1
         queries = self.histories.take_or_blank(np.array([who])).with_cart(carts([at], len(self.shelf.items)))
-        ((kept, left_out),) = self.answer(placement, queries, [known], k, unavailable)
+        both = None if barred is None else barred[None, :]
+        ((kept, left_out),) = self.answer(placement, queries, [known], k, unavailable, both, least)
         why = "" if kept else f"all {len(left_out)} candidates were left out" if left_out else "nothing is a candidate"
         return Suggestions(kept, left_out, *facts, why)
 
@@ -167,33 +173,41 @@ class CrossSeller:
         anchors: Sequence[tuple[str, ...]],
         k: int,
         unavailable: Collection[str] = (),
+        barred: np.ndarray | None = None,
+        least: float = 0.0,
     ) -> list[tuple[tuple[Suggestion, ...], tuple[LeftOut, ...]]]:
-        """(kept, left out) of each query of a block, its cart being `anchors`, known items at least one."""
-        ranked = self.rank(queries)
-        choices = self.choose(ranked, queries, k, unavailable)
+        """(kept, left out) of each query of a block, its cart being `anchors`, known items at least one.
+
+        `barred` bool (n, n_items); `least` as of `ask`.
+        """
+        ranked = self.rank(queries, barred)
+        choices = self.choose(ranked, queries, k, unavailable, least)
         kept = self._suggestions(placement, ranked, choices, queries, anchors)
         return [
             (mine, self._left_out(ranked, choice, names))
             for mine, choice, names in zip(kept, choices, anchors, strict=True)
         ]
 
-    def rank(self, queries: Histories) -> Ranked:
+    def rank(self, queries: Histories, barred: np.ndarray | None = None) -> Ranked:
         """The candidates of a block of queries, their carts being the baskets; not those bought before, by option."""
-        barred = None
         if self.options.new_only:
-            barred = np.zeros((len(queries), len(self.shelf.items)), bool)
+            shape = (len(queries), len(self.shelf.items))
+            barred = np.zeros(shape, bool) if barred is None else barred.copy()
             barred[queries.rows, queries.items] = True
         return rank(self.models, self.ranker, queries, self.per_source, barred)
 
-    def choose(self, ranked: Ranked, queries: Histories, k: int, unavailable: Collection[str] = ()) -> list[Choice]:
-        """The choice of each query among its ranked candidates."""
+    def choose(
+        self, ranked: Ranked, queries: Histories, k: int, unavailable: Collection[str] = (), least: float = 0.0
+    ) -> list[Choice]:
+        """The choice of each query among its ranked candidates of probability `least` or more."""
         found = ranked.candidates
         own = self.shelf.types[found.item]
         alike = (own >= 0) & basket_types(queries, self.shelf.types)[found.query, own]
         instead = alike & np.append(self.substitutes, np.zeros(len(self.shelf.types) + 1, bool))[own]
         gone = np.isin(found.item, self.shelf.items.positions(list(unavailable)))
         order = np.lexsort((found.item, -ranked.scores, found.query))
-        ends = np.cumsum(np.bincount(found.query, minlength=len(queries)))
+        order = order[ranked.probabilities[order] >= least]
+        ends = np.cumsum(np.bincount(found.query[order], minlength=len(queries)))
         rows_of = np.split(order, ends[:-1])
         return [_choice(rows, k, self.options.same_type_limit, alike, instead, gone) for rows in rows_of]
 
@@ -274,7 +288,8 @@ def basket_types(queries: Histories, types: Ints) -> np.ndarray:
     return out
 
 
-def _place(placement: str) -> Place:
+def placed_at(placement: str) -> Place:
+    """InputError where there is no such place."""
     if placement not in PLACES:
         raise InputError(f"placement is {placement!r}; give one of {', '.join(PLACES)}")
     return PLACES[placement]

@@ -8,35 +8,29 @@
 An item without an order in the last days is in no bundle; whatever is sold out is offered nowhere.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..affinity import Affinity
 from ..data.histories import Csr, IdMap, Ints, carts
-from ..data.manifest import verify_manifest, write_manifest
-from ..data.store import load_histories, load_ids, save_histories, save_ids
 from ..errors import InputError
-from ..ranking.base_models import BaseModels
-from ..ranking.hybrid import Hybrid
-from .bundle_prices import CompanionDiscount
 from .bundles import Bundle, NoBundle, bundle_offers
-from .cross_seller import CrossSeller, Suggestions, suggestion_offers
+from .cross_seller import CrossSeller, Suggestions, placed_at, suggestion_offers
 from .fillers import cart_total, filler_offers, fillers
 from .incentives import with_incentive
 from .makes import Makes
-from .options import KitOptions, options_from
+from .options import KitOptions
 from .rules import Dropped, Incentive, Offer, ShopFacts, apply_rules, standard_rules
 from .shelf import Shelf
+from .switches import usual_items
 from .upsell import REASONS, Upgrades, upgrades, upsell_offers
 from .upsell_model import UpsellModel
 
-SHELF_ARRAYS = ("types", "prices", "costs")
+NO_PAIR = "no pair of items has evidence"
+BEYOND = "comes after the last that was asked for"
 
 
 @dataclass(frozen=True)
@@ -94,11 +88,22 @@ class OfferKit:
     # --- kinds
 
     def cross_sell(
-        self, placement: str, basket: Sequence[str] = (), customer_id: str | None = None, k: int | None = None
+        self,
+        placement: str,
+        basket: Sequence[str] = (),
+        customer_id: str | None = None,
+        k: int | None = None,
+        *,
+        barred: np.ndarray | None = None,
+        least: float = 0.0,
     ) -> Offered:
         """What goes with a page's item, a cart, an order about to be paid or just placed; see `CrossSeller.ask`."""
-        found = self.seller.ask(placement, basket, customer_id, k=k, unavailable=self.sold_out)
-        return self.of_suggestions(found, customer_id, self.rules_for(customer_id))
+        k = self.slots(placement) if k is None else k
+        found = self.seller.ask(
+            placement, basket, customer_id, k=k + self.options.spare, unavailable=self.sold_out, barred=barred,
+            least=least,
+        )  # fmt: skip
+        return first(self.of_suggestions(found, customer_id, self.rules_for(customer_id)), k)
 
     def of_suggestions(self, found: Suggestions, customer_id: str | None, rules: Callable[..., Any]) -> Offered:
         made = suggestion_offers(found, self.shelf, customer_id)
@@ -106,29 +111,43 @@ class OfferKit:
         unknown = (*found.unknown_anchors, *([customer_id] if found.unknown_customer and customer_id else []))
         return self._judged(made, self.options.cross_sell_incentive, rules, left_out, found.why_none, unknown)
 
-    def upsell(self, anchor: str, customer_id: str | None = None, k: int | None = None) -> Offered:
+    def upsell(
+        self,
+        anchor: str,
+        customer_id: str | None = None,
+        k: int | None = None,
+        *,
+        barred: np.ndarray | None = None,
+    ) -> Offered:
         """The next better items than `anchor`; of a customer, within the price habit and not had before."""
+        k = self.most("upsell", 1) if k is None else k
         at, unknown = self._customer(customer_id)
-        found = self.upgrades(anchor, at, k or self.options.rules.at_most.get("upsell", 1))
-        return self.of_upgrades(found, customer_id, self.rules_for(customer_id), unknown)
+        found = self.upgrades(anchor, at, k + self.options.spare, barred)
+        return first(self.of_upgrades(found, customer_id, self.rules_for(customer_id), unknown), k)
 
-    def upgrades(self, anchor: str, customer: int = -1, k: int = 3) -> Upgrades:
+    def usual(self, customer: int) -> tuple[str, ...]:
+        """The customer's usual item of each type, most often bought first, at most `usual_items`."""
+        if customer < 0:
+            return ()
+        history = self.seller.histories.take(np.array([customer]))
+        found = usual_items(history, self.shelf.types, self.shelf.prices)
+        best = np.lexsort((found.items, -found.times))[: self.options.usual_items]
+        return tuple(self.shelf.items.ids[at] for at in found.items[best])
+
+    def upgrades(self, anchor: str, customer: int = -1, k: int = 3, barred: np.ndarray | None = None) -> Upgrades:
         """Upgrades of the anchor for the customer in that row of the histories, -1 = anybody; nothing sold out."""
-        found = upgrades(
+        return upgrades(
             anchor,
-            k + len(self.sold_out),
+            k,
             shelf=self.shelf,
             sold=self.recent,
             vectors=self._vectors,
             makes=self.makes,
             model=self.upsell_model,
             history=self.seller.histories.take(np.array([customer])) if customer >= 0 else None,
+            unavailable=self._gone if barred is None else self._gone | barred,
             options=self.options.upsell,
         )
-        there = tuple(u for u in found.kept if u.item_id not in self._gone)
-        why = found.why_none if there or found.why_none else "every upgrade is sold out"
-        tiers = tuple(u for u in found.tiers if u.item_id not in self._gone)
-        return replace(found, kept=there[:k], tiers=tiers, why_none=why)
 
     def of_upgrades(
         self, found: Upgrades, customer_id: str | None, rules: Callable[..., Any], unknown: tuple[str, ...] = ()
@@ -137,15 +156,19 @@ class OfferKit:
         left_out = tuple(NotOffered((item,), REASONS[reason]) for item, reason in found.refused)
         return self._judged(made, self.options.upsell_incentive, rules, left_out, found.why_none, unknown)
 
-    def bundles(self, anchor: str | None = None) -> Offered:
-        """Bundles of the whole shop, or those with the item `anchor`, for anybody."""
-        if anchor is not None:
-            self.shelf.position(anchor)
-        made = [b for b in self.found if anchor is None or anchor in b.items]
-        left_out = tuple(NotOffered(b.items, b.reason) for b in self.no_bundle if anchor is None or anchor in b.items)
-        why = "" if made else f"none of {len(left_out)} pairs with evidence is a bundle" if left_out else "no pair"
+    def bundles(
+        self, *anchors: str, k: int | None = None, barred: np.ndarray | None = None, had: Collection[str] = ()
+    ) -> Offered:
+        """Bundles of the whole shop, or those with one of `anchors`, for anybody; not those of which all are `had`."""
+        asked, has = set(anchors), set(had)
+        made = [b for b in self.found if (not asked or asked & set(b.items)) and not has >= set(b.items)]
+        if barred is not None:
+            made = [b for b in made if not barred[self.shelf.items.positions(b.items)].any()]
+        left_out = tuple(NotOffered(b.items, b.reason) for b in self.no_bundle if not asked or asked & set(b.items))
+        why = "" if made else f"none of {len(left_out)} pairs with evidence is a bundle" if left_out else NO_PAIR
         offers = bundle_offers(made, self.shelf, self.options.bundles.digits)
-        return self._judged(offers, Incentive(), self.rules_for(None), left_out, why)
+        found = self._judged(offers, Incentive(), self.rules_for(None), left_out, why)
+        return found if k is None else first(found, k)
 
     def fillers(
         self,
@@ -154,9 +177,12 @@ class OfferKit:
         *,
         total: float | None = None,
         customer_id: str | None = None,
-        k: int = 3,
+        k: int | None = None,
+        barred: np.ndarray | None = None,
+        least: float = 0.0,
     ) -> Offered:
         """What lifts the cart over the next threshold, likeliest first; `total` by default the cart's known prices."""
+        k = self.most("filler", 3) if k is None else k
         at, unknown = self._customer(customer_id)
         worth, unpriced = cart_total(cart, self.shelf)
         if total is None and unpriced:
@@ -165,24 +191,34 @@ class OfferKit:
                 "the cart's total"
             )
         found = fillers(
-            worth if total is None else total, thresholds, self.chances(cart, at), k, shelf=self.shelf, cart=cart,
-            sold_out=self.sold_out, options=self.options.fillers,
+            worth if total is None else total, thresholds, self.chances(cart, at, barred, least),
+            k + self.options.spare, shelf=self.shelf, cart=cart, sold_out=self.sold_out, options=self.options.fillers,
         )  # fmt: skip
         made = filler_offers(found, cart, self.shelf, customer_id, self.options.fillers)
         left_out = tuple(NotOffered((one.item_id,), one.reason) for one in found.left_out)
         rules = self.rules_for(customer_id, cart)
-        return self._judged(made, None, rules, left_out, found.why_none, unknown)
+        return first(self._judged(made, None, rules, left_out, found.why_none, unknown), k)
 
-    def chances(self, cart: Sequence[str], customer: int = -1) -> list[tuple[str, float]]:
+    def chances(
+        self, cart: Sequence[str], customer: int = -1, barred: np.ndarray | None = None, least: float = 0.0
+    ) -> list[tuple[str, float]]:
         """(item_id, probability) of every candidate for the cart, also of items bought before."""
         seller = replace(self.seller, options=replace(self.seller.options, new_only=False))
         at = self.shelf.items.positions(list(dict.fromkeys(cart)))
         query = self.seller.histories.take_or_blank(np.array([customer])).with_cart(carts([at], len(self.shelf.items)))
-        ranked = seller.rank(query)
-        ids = self.shelf.items.ids
-        return [(ids[i], float(p)) for i, p in zip(ranked.candidates.item, ranked.probabilities, strict=True)]
+        ranked = seller.rank(query, None if barred is None else barred[None, :])
+        ids, chance = self.shelf.items.ids, ranked.probabilities
+        return [(ids[i], float(p)) for i, p in zip(ranked.candidates.item, chance, strict=True) if p >= least]
 
     # --- rules
+
+    def slots(self, placement: str) -> int:
+        """Cross-sell offers that the placement shows."""
+        return min(placed_at(placement).k, self.most("cross_sell", placed_at(placement).k))
+
+    def most(self, kind: str, default: int) -> int:
+        """Offers that a list of the kind shows by the shop's rules; `default` where they do not say."""
+        return self.options.rules.at_most.get(kind, default)
 
     def rules_for(
         self, customer_id: str | None, cart: Collection[str] = ()
@@ -229,8 +265,9 @@ class OfferKit:
         return at, () if at >= 0 or customer_id is None else (customer_id,)
 
     @cached_property
-    def _gone(self) -> frozenset[str]:
-        return frozenset(self.sold_out)
+    def _gone(self) -> np.ndarray:
+        """bool (n_items,)"""
+        return np.isin(np.arange(len(self.shelf.items)), self.shelf.items.positions(list(self.sold_out)))
 
     @cached_property
     def _vectors(self) -> Csr:
@@ -249,77 +286,8 @@ class OfferKit:
             costs={item: None if np.isnan(cost) else float(cost) for item, cost in zip(ids, shelf.costs, strict=True)},
         )
 
-    # --- on disk
 
-    def save(self, directory: Path) -> None:
-        """npz, npy, JSON and LightGBM text with a manifest of digests: nothing pickled."""
-        seller, shelf = self.seller, self.shelf
-        directory.mkdir(parents=True, exist_ok=True)
-        seller.models.save(directory / "models")
-        seller.ranker.save(directory / "ranker")
-        save_ids(shelf.items, directory / "items.json")
-        save_ids(seller.customers, directory / "customers.json")
-        save_ids(seller.rules.items, directory / "pair_items.json")
-        save_histories(seller.histories, directory / "histories.npz")
-        np.savez(directory / "shelf.npz", **{name: getattr(shelf, name) for name in SHELF_ARRAYS})
-        np.savez(directory / "pairs.npz", **_arrays(seller.rules, "items"))
-        np.savez(directory / "makes.npz", **_arrays(self.makes))
-        np.savez(directory / "facts.npz", recent=self.recent, substitutes=seller.substitutes)
-        if self.upsell_model is not None:
-            self.upsell_model.save(directory / "upsell")
-        facts = {
-            "names": shelf.names, "per_source": seller.per_source, "categories": self.categories,
-            "sold_out": self.sold_out, "options": asdict(self.options),
-            "bundles": [asdict(b) for b in self.found], "no_bundle": [asdict(b) for b in self.no_bundle],
-        }  # fmt: skip
-        (directory / "kit.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
-        write_manifest(directory)
-
-    @classmethod
-    def load(cls, directory: Path) -> "OfferKit":
-        """InputError where a file is not what was saved."""
-        verify_manifest(directory)
-        facts = json.loads((directory / "kit.json").read_text(encoding="utf-8"))
-        options = options_from(KitOptions, facts["options"])
-        kept = _loaded(directory / "facts.npz")
-        shelf = Shelf(load_ids(directory / "items.json"), tuple(facts["names"]), **_loaded(directory / "shelf.npz"))
-        seller = CrossSeller(
-            BaseModels.load(directory / "models"),
-            Hybrid.load(directory / "ranker"),
-            facts["per_source"],
-            shelf,
-            _affinity(load_ids(directory / "pair_items.json"), _loaded(directory / "pairs.npz")),
-            load_ids(directory / "customers.json"),
-            load_histories(directory / "histories.npz"),
-            kept["substitutes"],
-            options.cross_sell,
-        )
-        model = directory / "upsell"
-        return cls(
-            seller,
-            Makes(**_loaded(directory / "makes.npz")),
-            UpsellModel.load(model) if model.is_dir() else None,
-            kept["recent"],
-            tuple(_bundle(**b) for b in facts["bundles"]),
-            tuple(NoBundle(tuple(b["items"]), b["reason"]) for b in facts["no_bundle"]),
-            tuple(facts["categories"]),
-            tuple(facts["sold_out"]),
-            options,
-        )
-
-
-def _bundle(items: list[str], companion: dict[str, Any] | None, **facts: Any) -> Bundle:
-    return Bundle(items=tuple(items), companion=CompanionDiscount(**companion) if companion else None, **facts)
-
-
-def _arrays(facts: Any, *but: str) -> dict[str, Any]:
-    return {f.name: getattr(facts, f.name) for f in fields(facts) if f.name not in but}
-
-
-def _affinity(items: IdMap, arrays: dict[str, Any]) -> Affinity:
-    return Affinity(items=items, **arrays | {name: int(arrays[name]) for name in ("n_orders", "min_joint")})
-
-
-def _loaded(file: Path) -> dict[str, Any]:
-    with np.load(file, allow_pickle=False) as kept:
-        return {name: kept[name] for name in kept.files}
+def first(found: Offered, k: int) -> Offered:
+    """The k best; the others are left out."""
+    more = tuple(NotOffered(one.items, BEYOND) for one in found.offers[k:])
+    return replace(found, offers=found.offers[:k], left_out=(*found.left_out, *more))

@@ -45,7 +45,9 @@ LIMITS: dict[str, tuple[float, float]] = {
 class KitOptions:
     """What offers are made of and how they are chosen."""
 
+    spare: int = 2  # offers asked for beyond a list's length, for those that a rule refuses
     recent_days: float = 28.0  # an item without an order in them is in no bundle; up-sell without a model ranks by them
+    usual_items: int = 5  # of a customer or a cart that an upgrade is looked for, most bought first
     evidence: Evidence = field(default_factory=Evidence)
     substitutes: SubstituteOptions = field(default_factory=SubstituteOptions)
     text_types: TextTypeOptions = field(default_factory=TextTypeOptions)
@@ -63,10 +65,9 @@ class KitOptions:
 class OffersOptions(KitOptions):
     """Offers as files: `recsys offers`. docs/offers.md."""
 
+    served: bool = True  # the registered model makes offers too
     customers: str = ""  # file of ids: a line each, or CSV or Parquet with customer_id; empty: all that are known
     min_item_orders: int = 50  # orders with an item, all time, from which its page gets offers
-    spare: int = 2  # offers asked for beyond a list's length, for those that a rule refuses
-    usual_items: int = 5  # of a customer, most bought first, that an upgrade is looked for
     shown: int = 12  # pairs, upgrades and bundles each on the playbook
     exports: tuple[OfferExport, ...] = ("csv", "jsonl")  # beside Parquet
     csv_separator: Literal["comma", "semicolon", "tab"] = "comma"

@@ -19,6 +19,7 @@ from .upsell_queries import ROUNDING
 STEP = 0.05  # a pack this share larger is larger, a brand this share dearer per unit is of a better tier
 HABIT_LINES = 10  # fewer lines than these say nothing of a customer's price habit
 REASONS = {  # why an item of the anchor's type is no upgrade, in the order in which it is asked
+    "unavailable": "it is sold out, or may not be offered",
     "no_price": "its price is unknown",
     "no_unit_price": "its size does not compare with the anchor's",
     "too_near": "it costs too little more, or less",
@@ -121,13 +122,15 @@ def upgrades(
     makes: Makes | None = None,
     model: UpsellModel | None = None,
     history: Histories | None = None,
+    unavailable: np.ndarray | None = None,
     options: UpsellOptions | None = None,
 ) -> Upgrades:
     """Items of the anchor's type at `low` to `high` times its price; by score, then the lower price, then item_id.
 
     sold (n_items,): recent orders, see `recent_orders`. vectors (n_items, n_terms): rows of unit length, see
     `Content.vectors`; without them and without a model popularity alone decides. history: of the one customer who is
-    asked for, None for anybody. The margin is price - cost, per unit. InputError where the anchor is unknown.
+    asked for, None for anybody. unavailable: bool (n_items,), what may not be offered. The margin is price - cost, per
+    unit. InputError where the anchor is unknown.
     """
     if k < 1:
         raise InputError(f"k is {k}; at least one upgrade must be asked for")
@@ -143,7 +146,7 @@ def upgrades(
     makes = makes or no_makes(len(shelf.items))
     mates = np.flatnonzero((shelf.types == shelf.types[anchor]) & (np.arange(len(shelf.items)) != anchor))
     ranks = price_ranks(shelf.types, shelf.prices) if model is None else model.stand.ranks
-    refused = _refused(shelf, makes, ranks, anchor, mates, history, options)
+    refused = _refused(shelf, makes, ranks, anchor, mates, history, unavailable, options)
     found = mates[refused == ""]
     ids = shelf.items.ids
     why = tuple((ids[i], str(reason)) for i, reason in zip(mates, refused, strict=True) if reason)
@@ -188,6 +191,7 @@ def _refused(
     anchor: int,
     mates: Ints,
     history: Histories | None,
+    unavailable: np.ndarray | None,
     options: UpsellOptions,
 ) -> np.ndarray:
     """Key of REASONS of each mate, the first that holds; "" where none does."""
@@ -195,6 +199,7 @@ def _refused(
     price = shelf.prices[mates] / shelf.prices[anchor]
     ratio = price if options.by == "price" else price / makes.larger(same, mates)
     worse = {
+        "unavailable": np.zeros(len(mates), bool) if unavailable is None else unavailable[mates],
         "no_price": np.isnan(price) | (price <= 0),
         "no_unit_price": np.isnan(ratio),
         "too_near": ratio < options.low * (1 - ROUNDING),

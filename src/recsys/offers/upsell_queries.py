@@ -44,7 +44,7 @@ def dearer_items(types: Ints, prices: Floats, anchors: Ints, low: float, high: f
     query = np.repeat(np.arange(len(anchors)), sizes)
     item = shelf[np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(len(query))]
     ratio = prices[item] / prices[anchors[query]]
-    within = (ratio >= low * (1 - ROUNDING)) & (ratio <= high * (1 + ROUNDING))
+    within = _within(ratio, low, high)
     return query[within], item[within]
 
 
@@ -67,18 +67,42 @@ def asked_upgrades(
     skip_owned   leave out candidates that the customer had before; they cannot be bought for the first time
     """
     usual = usual_items(before, types, prices)
-    n = before.n_items
+    n, n_types = before.n_items, int(types.max(initial=0)) + 1
     cells = owned(before)
     had = cells.customers * n + cells.items
     known = (bought[0] >= 0) & (bought[1] >= 0)
-    new = np.setdiff1d(bought[0][known] * n + bought[1][known], had)
-    query, item = dearer_items(types, prices, usual.items, low, high)
-    cell = usual.customers[query] * n + item
-    taken = np.isin(cell, new)
-    kept = np.isin(query, query[taken])
+    new = np.unique(bought[0][known] * n + bought[1][known])
+    new = new[~_among(had, new)]
+    customer, item = new // n, new % n
+    place = _places(usual.customers * n_types + usual.types, customer * n_types + types[item])
+    at_all = (place >= 0) & (types[item] >= 0) & (prices[item] > 0)
+    place, item = place[at_all], item[at_all]
+    used = np.unique(place[_within(prices[item] / prices[usual.items[place]], low, high)])
+    query, item = dearer_items(types, prices, usual.items[used], low, high)
+    cell = usual.customers[used][query] * n + item
     if skip_owned:
-        kept &= ~np.isin(cell, had)
-    used, place = np.unique(query[kept], return_inverse=True)
+        free = ~_among(had, cell)
+        query, item, cell = query[free], item[free], cell[free]
     return Asked(
-        usual.customers[used], usual.items[used], usual.times[used], place, item[kept].astype(np.int64), taken[kept]
+        usual.customers[used],
+        usual.items[used],
+        usual.times[used],
+        query.astype(np.int64),
+        item.astype(np.int64),
+        _among(new, cell),
     )
+
+
+def _within(ratio: Floats, low: float, high: float) -> np.ndarray:
+    return np.asarray((ratio >= low * (1 - ROUNDING)) & (ratio <= high * (1 + ROUNDING)))
+
+
+def _places(keys: Ints, wanted: Ints) -> Ints:
+    """int64 (m,): place of each wanted key among ascending ones, -1 where it is missing."""
+    at = np.searchsorted(keys, wanted)
+    return np.where(np.append(keys, -1)[at] == wanted, at, -1)
+
+
+def _among(keys: Ints, wanted: Ints) -> np.ndarray:
+    """bool (m,): the key is one of ascending ones."""
+    return np.asarray(_places(keys, wanted) >= 0)

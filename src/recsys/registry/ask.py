@@ -1,5 +1,6 @@
 """Ask a registered model from the command line."""
 
+import json
 from typing import Any
 
 import mlflow
@@ -42,11 +43,27 @@ def ask_model(
 
 
 def answer_table(answer: dict[str, Any], names: dict[str, str]) -> Table:
-    """Rank, item, name, score, probability and reason."""
+    """Rank, item, name, score, probability and reason; of offers their items, prices and reason."""
+    if len(answer["offers"]) or answer["why_none"]:
+        return _offers_table(answer)
     table = Table(title=f"from: {answer['fallback']} · model {answer['model_version']}", title_justify="left")
     for column in ("#", "item", "name", "score", "chance", "why"):
         table.add_column(column, justify="right" if column in ("#", "score", "chance") else "left")
     rows = zip(*(answer[name] for name in ("item_ids", "scores", "probabilities", "reasons")), strict=True)
     for rank, (item, score, chance, reason) in enumerate(rows, 1):
         table.add_row(str(rank), item, names[item], f"{score:.3f}", f"{chance:.1%}", reason)
+    return table
+
+
+def _offers_table(answer: dict[str, Any]) -> Table:
+    table = Table(
+        title=f"from: {answer['fallback']} · model {answer['model_version']}", title_justify="left",
+        caption=answer["why_none"] or None, caption_justify="left",
+    )  # fmt: skip
+    for column in ("#", "offer", "items", "names", "list", "price", "why"):
+        table.add_column(column, justify="right" if column in ("#", "list", "price") else "left")
+    for rank, one in enumerate(map(json.loads, answer["offers"]), 1):
+        prices = ("" if one[name] is None else f"{one[name]:,.2f}" for name in ("list_price", "offer_price"))
+        kind = one["kind"].replace("_", "-")
+        table.add_row(str(rank), kind, "\n".join(one["items"]), "\n".join(one["item_names"]), *prices, one["reason"])
     return table

@@ -8,7 +8,15 @@ from recsys.registry.theme import ACCENT, INK, MUTED, panels
 from recsys.registry.wording import DASH, count, opening, percent, task_name
 
 MEASURES = ("attach_rate", "hits", "revenue", "margin", "priced", "slow_movers")
-SHARES = frozenset({"attach_rate", "priced", "slow_movers"})
+SHOP = {
+    "items_per_order": "Items per order", "revenue_per_order": "Revenue per order",
+    "revenue_per_customer": "Revenue per customer", "return_rate": "Returned, share of the value sold",
+    "net_revenue_retention": "Net revenue retention", "expansion": "Expansion, share of the former revenue",
+    "contraction": "Contraction", "churn": "Churn",
+}  # fmt: skip
+SHARES = frozenset({
+    "attach_rate", "priced", "slow_movers", "return_rate", "net_revenue_retention", "expansion", "contraction", "churn",
+})  # fmt: skip
 
 
 def worth_table(run: RunFiles) -> list[dict[str, object]]:
@@ -24,6 +32,12 @@ def worth_table(run: RunFiles) -> list[dict[str, object]]:
                     cells = [_cell(measure, mine.get(measure)) for measure in MEASURES]
                     table.append({"contender": name, "task": task_name(task), "k": count(k), "cells": cells})
     return table
+
+
+def shop_table(run: RunFiles) -> list[dict[str, object]]:
+    """What the shop took in the test window, a row per measure."""
+    rows = [row for row in run.shop if number(row["value"]) is not None]
+    return [{"name": SHOP[row["measure"]], "cell": _cell(str(row["measure"]), row)} for row in rows]
 
 
 def _cell(measure: str, row: Row | None) -> dict[str, str]:

@@ -38,8 +38,8 @@ def main() -> None:
     model = mlflow.pyfunc.load_model(asked["model"])
     seconds = time.monotonic() - began
     rows = model.predict(pd.DataFrame(asked["requests"])).to_dict("records")
-    answers = [{"item_ids": list(r["item_ids"]), "scores": [float(s) for s in r["scores"]], "error": str(r["error"])}
-               for r in rows]  # fmt: skip
+    answers = [{"item_ids": list(r["item_ids"]), "scores": [float(s) for s in r["scores"]],
+                "offers": list(r["offers"]), "error": str(r["error"])} for r in rows]  # fmt: skip
     print(json.dumps({"answers": answers, "seconds": seconds}))
 
 

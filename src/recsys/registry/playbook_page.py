@@ -17,6 +17,7 @@ from recsys.offers.bundles import Bundle
 from recsys.offers.kit import OfferKit
 from recsys.offers.rules import Offer
 from recsys.offers.substitutes import is_substitute
+from recsys.offers.switches import count_switches
 from recsys.offers.upsell import Upgrade, Upgrades
 from recsys.registry.wording import DASH, FILTERS
 
@@ -51,7 +52,8 @@ def write_playbook(kit: OfferKit, facts: Mapping[str, Any], shown: int, folder: 
         "upgrades": upgrade_plays(kit, shown),
         "bundles": bundle_plays(kit, shown),
     }
-    page = environment.get_template("playbook.html.j2").render(facts=facts, plays=plays)
+    counts = count_switches(kit.seller.histories, kit.shelf.types, kit.shelf.prices)
+    page = environment.get_template("playbook.html.j2").render(facts=facts, plays=plays, switches=counts.sentence())
     (folder / PAGE).write_text(page, encoding="utf-8")
     return PAGE
 

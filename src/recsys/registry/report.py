@@ -110,6 +110,7 @@ def _context(run: RunFiles) -> dict[str, Any]:
         "cold_rows": [row for row in select(run.cold_start) if row["about"] == "customers"],
         "probabilities": group_tables.probabilities(run),
         "worth": commerce_page.worth_table(run),
+        "shop": commerce_page.shop_table(run),
         "drift": {"rows": drift_rows(run.drift), "notes": drift_notes(run.drift), "headline": headline(run.drift)},
     }
 

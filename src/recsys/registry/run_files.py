@@ -49,6 +49,7 @@ class RunFiles:
     cold_start: list[Row]
     drift: Row = field(default_factory=dict)
     commerce: list[Row] = field(default_factory=list)
+    shop: list[Row] = field(default_factory=list)
 
     @property
     def best(self) -> str:
@@ -82,6 +83,7 @@ def load_run_files(directory: Path) -> RunFiles:
         cold_start=_optional(directory, "cold_start.json", []),
         drift=_optional(directory, "drift.json", {}),
         commerce=_optional(directory, "commerce.json", []),
+        shop=_optional(directory, "shop.json", []),
     )
 
 

@@ -20,7 +20,8 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
 SERVED = ("__init__.py", "errors.py", "data/__init__.py", "data/histories.py", "data/manifest.py", "data/store.py",
-          "models/*.py", "ranking/*.py", "serving/*.py")  # fmt: skip
+          "data/pack_sizes.py", "data/rewind.py", "affinity.py", "pair_counts.py", "models/*.py", "ranking/*.py",
+          "offers/*.py", "serving/*.py")  # fmt: skip
 REQUIREMENTS = ("numpy", "scipy", "lightgbm", "pandas", "mlflow-skinny")  # skinny: loads and serves, no store
 
 ANY = AnyType()  # type: ignore[no-untyped-call]  # types are checked row by row: docs/decisions/0014
@@ -33,6 +34,8 @@ SIGNATURE = ModelSignature(
             ColSpec(Array(DataType.double), "probabilities"),
             ColSpec(Array(DataType.string), "reasons"),
             ColSpec(Array(DataType.string), "reason_codes"),
+            ColSpec(Array(DataType.string), "offers"),
+            ColSpec(DataType.string, "why_none"),
             ColSpec(DataType.string, "fallback"),
             ColSpec(DataType.string, "model_version"),
             ColSpec(DataType.string, "error"),

@@ -19,6 +19,7 @@ class RecommenderModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         self.recommender = Recommender.load(Path(context.artifacts["recommender"]))
+        self.recommender.warm()
         self.version = str((context.model_config or {}).get("version", ""))
 
     def predict(
@@ -39,6 +40,8 @@ class RecommenderModel(PythonModel):
                 "probabilities": [a.probabilities for a in answers],
                 "reasons": [a.reasons for a in answers],
                 "reason_codes": [a.reason_codes for a in answers],
+                "offers": [a.offers for a in answers],
+                "why_none": [a.why_none for a in answers],
                 "fallback": [a.fallback for a in answers],
                 "model_version": self.version,
                 "error": [a.error for a in answers],

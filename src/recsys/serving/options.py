@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputError
@@ -12,6 +12,16 @@ from .placements import PLACEMENTS, short
 
 MAX_K = 500
 MAX_TEXT = 1_000_000  # characters of one options string
+MAX_AMOUNT = 1e12  # of money
+MAX_THRESHOLDS = 100
+KINDS = ("cross_sell", "upsell", "bundle", "filler")
+LISTS_ONLY = ("owned", "value")
+OF_KIND = {
+    "anchor": ("cross_sell", "upsell", "bundle"),
+    "thresholds": ("filler",),
+    "total": ("filler",),
+    "min_probability": ("cross_sell", "filler"),  # the others know none
+}  # keys → kinds that they go with; min_probability goes with lists too
 
 
 @dataclass(frozen=True)
@@ -20,6 +30,9 @@ class RequestOptions:
     min_probability: items less likely to be in the order are not listed, so that a list may be shorter, or empty;
     placement: where the list is shown, a name of PLACEMENTS, which sets other defaults for k and owned;
     categories_in, categories_out: names of the catalog's levels, whose items alone, or not, may be listed;
+    kind: what is asked for instead of a list of items, a name of KINDS; OF_KIND says which keys go with it;
+    anchor: the item that offers start from; thresholds, total: of the cart, in the shop's currency;
+    given: the keys that the request names;
     value: (price | margin, weight): lists by probability · worth^weight (recsys.ranking.value); None = by score.
     """
 
@@ -32,6 +45,11 @@ class RequestOptions:
     owned: str = "allow"
     min_probability: float = 0.0
     value: tuple[str, float] | None = None
+    kind: str | None = None
+    anchor: str | None = None
+    thresholds: tuple[float, ...] = ()
+    total: float | None = None
+    given: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def parse_options(text: Any) -> RequestOptions:
@@ -52,9 +70,21 @@ def parse_options(text: Any) -> RequestOptions:
     if unknown:
         raise InputError(f"options has unknown key {short(unknown[0])}; known are {', '.join(_CHECKS)}")
     read = {key: _CHECKS[key](key, value) for key, value in asked.items()}
+    _check_kind(read)
     placement = PLACEMENTS.get(read.get("placement") or "")
     defaults = {"k": placement.k, "owned": placement.owned} if placement else {}
-    return RequestOptions(**(defaults | read))
+    return RequestOptions(**(defaults | read), given=frozenset(read))
+
+
+def _check_kind(read: dict[str, Any]) -> None:
+    """Refuse keys that the kind cannot heed."""
+    kind = read.get("kind")
+    for key in read:
+        kinds = OF_KIND.get(key, ())
+        if kind is None and kinds and key != "min_probability":
+            raise InputError(f"options.{key} goes with kind {' or '.join(kinds)}; give the kind, or leave {key} out")
+        if kind is not None and ((kinds and kind not in kinds) or key in LISTS_ONLY):
+            raise InputError(f"options.{key} does not go with kind {kind}; leave it out")
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -121,6 +151,36 @@ def _value(key: str, value: Any) -> tuple[str, float] | None:
     return (value["of"], weight) if weight else None
 
 
+def _kind(key: str, value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and value in KINDS):
+        raise InputError(
+            f"options.{key} is {_short(value)}; give one of {', '.join(KINDS)}, or null for a list of items"
+        )
+    return value
+
+
+def _item(key: str, value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"options.{key} is {_short(value)}; give an item id as a string, or null")
+    return value
+
+
+def _amounts(key: str, value: Any) -> tuple[float, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_THRESHOLDS or not all(_is_amount(v) for v in value):
+        raise InputError(f"options.{key} is {_short(value)}; give 1 to {MAX_THRESHOLDS} amounts of money above 0")
+    return tuple(float(v) for v in value)
+
+
+def _amount(key: str, value: Any) -> float | None:
+    if (value is not None and value != 0 and not _is_amount(value)) or isinstance(value, bool):
+        raise InputError(f"options.{key} is {_short(value)}; give an amount of money, 0 or more, or null")
+    return None if value is None else float(value)
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_AMOUNT
+
+
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -136,4 +196,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "owned": _owned,
     "min_probability": _probability,
     "value": _value,
+    "kind": _kind,
+    "anchor": _item,
+    "thresholds": _amounts,
+    "total": _amount,
 }

@@ -30,6 +30,7 @@ PLACEMENTS = {
     "home": Placement(10, "allow", True, Basket.NONE),
     "product": Placement(4, "allow", False, Basket.ANCHOR),
     "cart": Placement(3, "allow", True, Basket.CART),
+    "checkout": Placement(3, "allow", True, Basket.CART),
     "post_purchase": Placement(3, "exclude", True, Basket.PLACED),
     "email": Placement(4, "allow", True, Basket.NONE),
 }

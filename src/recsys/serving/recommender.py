@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from ..data.histories import Histories, IdMap, Ints, TrainData, carts
 from ..data.manifest import verify_manifest, write_manifest
 from ..data.store import load_histories, load_ids, save_histories, save_ids
 from ..errors import InputError
+from ..offers.kit import OfferKit
+from ..offers.kit_store import Shared, load_own, save_own
 from ..ranking.base_models import BaseModels, cart_scores, history_scores, single_scores
 from ..ranking.blend import BLOCK, Ranked, rank
 from ..ranking.hybrid import Hybrid
@@ -20,12 +22,16 @@ from ..ranking.reasons import POPULAR, Explainer, Reason, by_model
 from ..ranking.topk import top_k, top_k_of_rows
 from ..ranking.value import OF, Worth, in_order, value_scores
 from .categories import Categories
+from .offers import as_json, offered, rests_on
+from .options import KINDS
 from .requests import Reader, Request, with_placed
+
+OFFERS = "offers"  # folder of the kit within a model
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One request's answer; either lists or an error, never both."""
+    """One request's answer: lists, offers, or an error."""
 
     item_ids: list[str]
     scores: list[float]
@@ -34,6 +40,8 @@ class Answer:
     reason_codes: list[str]  # JSON objects: code and values of each reason
     fallback: str  # personal | cart | popular_in_category | popular
     error: str = ""
+    offers: list[str] = field(default_factory=list)  # JSON objects, where the request names a kind
+    why_none: str = ""  # why no offer is made, where the request names a kind
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,18 @@ class Recommender:
     per_source: int
     worth: Worth
     contender: str = "hybrid"
+    kit: OfferKit | None = None
 
     @classmethod
-    def of(cls, data: TrainData, models: BaseModels, hybrid: Hybrid, per_source: int, contender: str) -> "Recommender":
+    def of(
+        cls,
+        data: TrainData,
+        models: BaseModels,
+        hybrid: Hybrid,
+        per_source: int,
+        contender: str,
+        kit: OfferKit | None = None,
+    ) -> "Recommender":
         return cls(
             data.items,
             data.facts.names,
@@ -64,6 +81,7 @@ class Recommender:
             per_source,
             Worth.of(data.facts.prices, data.facts.costs),
             contender,
+            kit,
         )
 
     def save(self, directory: Path) -> None:
@@ -76,6 +94,8 @@ class Recommender:
         save_histories(self.histories, directory / "histories.npz")
         self.categories.save(directory / "categories")
         self.worth.save(directory / "worth.npz")
+        if self.kit is not None:
+            save_own(self.kit, directory / OFFERS)
         facts = {"names": self.names, "per_source": self.per_source, "contender": self.contender}
         (directory / "recommender.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
         write_manifest(directory)
@@ -84,22 +104,36 @@ class Recommender:
     def load(cls, directory: Path) -> "Recommender":
         verify_manifest(directory)
         facts = json.loads((directory / "recommender.json").read_text(encoding="utf-8"))
-        return cls(
+        shared = Shared(
+            BaseModels.load(directory / "models"),
             load_ids(directory / "items.json"),
             tuple(facts["names"]),
             load_ids(directory / "customers.json"),
             load_histories(directory / "histories.npz"),
+        )
+        return cls(
+            shared.items,
+            shared.names,
+            shared.customers,
+            shared.histories,
             Categories.load(directory / "categories"),
-            BaseModels.load(directory / "models"),
+            shared.models,
             Hybrid.load(directory / "hybrid"),
             facts["per_source"],
             Worth.load(directory / "worth.npz"),
             facts["contender"],
+            load_own(directory / OFFERS, shared) if (directory / OFFERS).is_dir() else None,
         )
 
     @cached_property
     def explainer(self) -> Explainer:
         return Explainer.of(self.items.ids, self.names, self.models)
+
+    def warm(self) -> None:
+        """Ask one of each, so that no request waits for what is made on first use."""
+        who, items = list(self.customers.ids[:1]), list(self.items.ids[:1])
+        asked = ["", *(f'{{"kind": "{kind}"}}' for kind in KINDS)]
+        self.recommend([*who] * len(asked), [items] * len(asked), asked[: len(asked) * len(who)])
 
     def recommend(self, customer_ids: Sequence[Any], baskets: Sequence[Any], options: Sequence[Any]) -> list[Answer]:
         """One answer per row; a row that cannot be understood gets an error, the others their lists."""
@@ -108,7 +142,11 @@ class Recommender:
         reader = Reader(self.items, self.customers, self.histories, self.categories)
         for row, asked in enumerate(zip(customer_ids, baskets, options, strict=True)):
             try:
-                requests.append(self._able(reader.understand(row, *asked)))
+                request = self._able(reader.understand(row, *asked))
+                if request.options.kind is None:
+                    requests.append(request)
+                else:
+                    answers[row] = self._offer(request)
             except InputError as error:
                 answers[row] = Answer([], [], [], [], [], "", str(error))
         for at in range(0, len(requests), BLOCK):
@@ -125,6 +163,15 @@ class Recommender:
             if not self.worth.any_known(what):
                 raise InputError(f"options.value: the model knows no {what} of any item; leave it out")
         return request
+
+    def _offer(self, request: Request) -> Answer:
+        if self.kit is None:
+            raise InputError("options.kind: this model carries no offers (offers.served was false); leave it out")
+        barred = self._barred([request])
+        nothing = np.zeros(len(self.items), bool)
+        found = offered(self.kit, request, nothing if barred is None else barred[0])
+        made = as_json(self.kit, found)
+        return Answer([], [], [], [], [], rests_on(request), offers=made, why_none="" if made else found.why_none)
 
     def queries(self, customers: Ints, cart_items: Sequence[Ints]) -> Histories:
         """Histories of the customers' rows (-1 = nobody) with carts of item positions (-1 = unknown)."""

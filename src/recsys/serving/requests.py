@@ -27,6 +27,7 @@ class Request:
     hidden    items of the latest order, which a list after the purchase does not repeat
     inside    categories that the list must come from; None = all
     outside   categories that it must not come from
+    basket    ids as given
     """
 
     row: int
@@ -38,6 +39,12 @@ class Request:
     inside: Codes | None
     outside: Codes
     options: RequestOptions
+    basket: tuple[str, ...] = ()
+
+    @property
+    def k(self) -> int | None:
+        """Length that the request names."""
+        return self.options.k if "k" in self.options.given else None
 
 
 @dataclass(frozen=True)
@@ -57,9 +64,14 @@ class Reader:
         places = self.items.positions(names)
         inside = None if asked.categories_in is None else self.categories.codes("categories_in", asked.categories_in)
         outside = self.categories.codes("categories_out", asked.categories_out)
-        found = Request(row, owner, owner, places, NOTHING, NOTHING, inside, outside, asked)
+        found = Request(row, owner, owner, places, NOTHING, NOTHING, inside, outside, asked, tuple(names))
         if asked.placement is not None:
-            check_basket(asked.placement, frozenset(names), int((places >= 0).sum()), owner >= 0)
+            page = asked.anchor is not None and asked.placement == "product"
+            shown = frozenset([asked.anchor] if page and asked.anchor else names)
+            check_basket(asked.placement, shown, int((places >= 0).sum()) or page, owner >= 0)
+        if asked.kind is not None:
+            return found
+        if asked.placement is not None:
             found = self._placed(found, bool(names))
         if inside is None and found.customer < 0 and not (places >= 0).any():
             found = replace(found, inside=self.categories.beside(names) or None)
