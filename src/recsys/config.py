@@ -14,6 +14,7 @@ import tokenize
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -27,6 +28,7 @@ from recsys.data.interactions import InteractionOptions
 from recsys.data.splits import SplitOptions
 from recsys.errors import InputError
 from recsys.evaluation.protocols import EvaluationOptions
+from recsys.moments.options import LIMITS as MOMENT_LIMITS
 from recsys.moments.options import MomentsOptions
 from recsys.monitoring.options import MonitoringOptions, require_sane
 from recsys.names import require_plain_name
@@ -109,7 +111,7 @@ def read_config(given: dict[str, Any], place: str = "config") -> Config:
     """Config out of nested dicts; unknown keys and wrong values are refused with their place."""
     _refuse_unknown(Config, given, (), place)
     try:
-        reader = pydantic.TypeAdapter(Config)
+        reader = _reader()
         config = reader.validate_python(given)
         # once more, now with the defaults, so that 60 and 60.0 are one value to whoever names a stage by it
         config = reader.validate_python(as_dict(config))
@@ -119,6 +121,12 @@ def read_config(given: dict[str, Any], place: str = "config") -> Config:
         raise InputError(f"{place}: {where} = {first['input']!r}: {first['msg']}; see configs/base.yaml") from None
     _refuse_out_of_range(config, place)
     return config
+
+
+@cache
+def _reader() -> pydantic.TypeAdapter[Config]:
+    """Made once: that takes longer than reading."""
+    return pydantic.TypeAdapter(Config)
 
 
 # least and largest value of what would otherwise fail late or silently; null is let through
@@ -210,6 +218,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "affinity.flags.usual_weeks": (1, 1000),
     "affinity.flags.min_effective": (1, 1e9),
     **{f"offers.{name}": ends for name, ends in OFFER_LIMITS.items()},
+    **{f"moments.{name}": ends for name, ends in MOMENT_LIMITS.items()},
     "tune.minutes": (0, 1e6),
     "tune.trials": (1, 1e6),
     "tune.validation_moments": (1, 100),

@@ -10,6 +10,7 @@ import polars as pl
 
 from recsys.data.cells import id_of, times_of
 from recsys.data.sources import Source, SourceOptions, read_source
+from recsys.errors import InputError
 from recsys.schemas import UTC
 
 TIMES = ("start", "end", "redeemed_at")
@@ -55,7 +56,10 @@ def campaign_events(options: CampaignOptions, time_zone: str = "UTC") -> Source:
 def _read(options: CampaignOptions, name: str, fields: tuple[str, ...], time_zone: str) -> Source:
     """The table under the fields' own names: ids and types as text, times as UTC, null where they cannot be read."""
     columns, place = {f: options.columns.get(f, f) for f in FIELDS}, f"events.campaigns.{name}"
-    source = read_source(SourceOptions(path=getattr(options, name)), place, [columns[f] for f in fields])
+    path: str = getattr(options, name)
+    if not path:
+        raise InputError(f"{place} is empty; campaigns need all three tables: shown, described, redeemed")
+    source = read_source(SourceOptions(path=path), place, [columns[f] for f in fields])
 
     def cell(f: str) -> pl.Series:
         column = source.table[columns[f]]

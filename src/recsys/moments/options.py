@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from recsys.data.lines import check_time_zone
 from recsys.moments.reorder_model import ReorderOptions
 from recsys.moments.subscriptions import SubscriptionOptions
 from recsys.moments.triggers.after_purchase import AfterPurchase
@@ -20,6 +21,33 @@ from recsys.moments.triggers.reorder_due import ReorderDue
 from recsys.moments.triggers.season import Season
 from recsys.moments.triggers.support_solved_well import SupportSolvedWell
 from recsys.moments.triggers.welcome import Welcome
+
+# least and largest value of what would otherwise fail late or never be found
+LIMITS: dict[str, tuple[float, float]] = {
+    "triggers.cart_abandoned.hours": (0, 1e4),
+    "triggers.welcome.days": (0, 1e4),
+    "triggers.welcome.history_days": (0, 1e4),
+    "triggers.after_purchase.days": (0, 1e4),
+    "triggers.reorder_due.days": (0, 1e4),
+    "triggers.reorder_due.min_probability": (0, 1),
+    "triggers.purchase_anniversary.active_days": (0, 1e4),
+    "triggers.purchase_anniversary.history_days": (0, 1e4),
+    "triggers.season.bought_days": (1, 1e4),
+    "triggers.high_usage_week.times": (1, 1e6),
+    "triggers.high_usage_week.weeks": (1, 520),
+    "triggers.limit_near.share": (0, 1000),
+    "triggers.renewal.days": (0, 1e4),
+    "triggers.renewal.rise": (-1, 1e6),
+    "triggers.renewal.usage_days": (1, 1e4),
+    "triggers.support_solved_well.satisfaction": (1, 5),
+    "triggers.good_review.stars": (1, 5),
+    "triggers.health_peak.window_days": (1, 1e4),
+    "triggers.health_peak.min_orders": (1, 1e6),
+    "triggers.health_peak.history_days": (0, 1e4),
+    "triggers.lapse.times": (0, 1e4),
+    "triggers.lapse.min_orders": (2, 1e6),
+    "triggers.lapse.min_days": (0, 1e4),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,3 +80,6 @@ class MomentsOptions:
     triggers: TriggersOptions = field(default_factory=TriggersOptions)
     reorder: ReorderOptions = field(default_factory=ReorderOptions)
     subscriptions: SubscriptionOptions = field(default_factory=SubscriptionOptions)
+
+    def __post_init__(self) -> None:
+        check_time_zone(self.time_zone, "moments.time_zone")

@@ -84,7 +84,7 @@ def of_orders(life: Life) -> set[Moment]:
 
 def _anniversaries(seen: Life, orders: list[tuple[datetime, tuple[str, ...]]]) -> None:
     first = orders[0][0]
-    for year in range(first.year + 1, YEAR + 2):
+    for year in range(first.year + 1, YEAR + 1):
         then = first.replace(year=year)
         run = _run_after(then)
         if any(run - ACTIVE <= at < run for at, _ in orders):

@@ -224,13 +224,17 @@ def praised(life: Life) -> None:
 
 
 def at_the_height(life: Life) -> None:
-    """An order a month, then five in nine days: the fourth makes a peak, the fifth comes too soon after it."""
+    """An order a month, then five in nine days: the fourth makes a peak, the fifth comes too soon after it.
+
+    Five in nine days once more are as many as ever, not more.
+    """
     life.settle()
     at = life.day(10, 30)
     for month in range(4):
         life.buy(at + 30 * month * DAY, "P15")
     for turn in range(5):
         life.buy(at + (125 + 2 * turn) * DAY, "P15")
+        life.buy(at + (175 + 2 * turn) * DAY, "P15")
     life.expect("health_peak", at + 131 * DAY)
 
 

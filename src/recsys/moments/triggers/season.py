@@ -28,7 +28,7 @@ class Season(Trigger):
     def __post_init__(self) -> None:
         for name, start in self.starts.items():
             try:
-                date.fromisoformat(f"2024-{start}")
+                date.fromisoformat(f"2023-{start}")
             except ValueError:
                 raise InputError(
                     f"moments.triggers.season.starts: {name!r} starts {start!r}; write e.g. '05-15'"
