@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 from recsys.data.lines import check_time_zone
+from recsys.moments.reorder_model import ReorderOptions
+from recsys.moments.subscriptions import SubscriptionOptions
 from recsys.moments.triggers.after_purchase import AfterPurchase
 from recsys.moments.triggers.cart_abandoned import CartAbandoned
 from recsys.moments.triggers.cart_open import CartOpen
@@ -76,6 +78,8 @@ class MomentsOptions:
 
     time_zone: str = "UTC"  # IANA name of the clock on which a day begins
     triggers: TriggersOptions = field(default_factory=TriggersOptions)
+    reorder: ReorderOptions = field(default_factory=ReorderOptions)
+    subscriptions: SubscriptionOptions = field(default_factory=SubscriptionOptions)
 
     def __post_init__(self) -> None:
         check_time_zone(self.time_zone, "moments.time_zone")
