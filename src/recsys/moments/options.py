@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from recsys.data.lines import check_time_zone
 from recsys.moments.reorder_model import ReorderOptions
+from recsys.moments.silence.options import LIMITS as SILENCE_LIMITS
+from recsys.moments.silence.options import SilenceOptions
 from recsys.moments.subscriptions import SubscriptionOptions
 from recsys.moments.triggers.after_purchase import AfterPurchase
 from recsys.moments.triggers.cart_abandoned import CartAbandoned
@@ -47,6 +49,12 @@ LIMITS: dict[str, tuple[float, float]] = {
     "triggers.lapse.times": (0, 1e4),
     "triggers.lapse.min_orders": (2, 1e6),
     "triggers.lapse.min_days": (0, 1e4),
+    "reorder.learning_rate": (1e-6, 1),
+    "reorder.leaves": (2, 131072),
+    "reorder.seed": (0, 2**31 - 1),
+    "subscriptions.max_spread": (0, 1e3),
+    "subscriptions.lapsed": (0, 1e3),
+    **{f"silence.{name}": ends for name, ends in SILENCE_LIMITS.items()},
 }
 
 
@@ -80,6 +88,7 @@ class MomentsOptions:
     triggers: TriggersOptions = field(default_factory=TriggersOptions)
     reorder: ReorderOptions = field(default_factory=ReorderOptions)
     subscriptions: SubscriptionOptions = field(default_factory=SubscriptionOptions)
+    silence: SilenceOptions = field(default_factory=SilenceOptions)
 
     def __post_init__(self) -> None:
         check_time_zone(self.time_zone, "moments.time_zone")

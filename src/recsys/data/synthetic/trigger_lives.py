@@ -80,6 +80,7 @@ def sent_back(life: Life) -> None:
     at = life.day(40, 300)
     life.buy(at, "P09")
     life.send_back(at + 3 * DAY, "P09")
+    life.silence("returned_before", at + 3 * DAY, item="P09")
 
 
 def regular(life: Life) -> None:
