@@ -57,9 +57,7 @@ def of_day(config: Config, kit: str | None = None, out: Path | None = None) -> C
     return replace(config, moments=replace(config.moments, daily=daily))
 
 
-def publish_due(
-    config: Config, first: date | None, last: date | None, clock: Callable[[], datetime]
-) -> list[Path]:
+def publish_due(config: Config, first: date | None, last: date | None, clock: Callable[[], datetime]) -> list[Path]:
     """The published folders of the days, oldest first; without days that of the latest one."""
     now = clock()
     folders.refuse_unwritable(Path(config.moments.daily.out), OUT)

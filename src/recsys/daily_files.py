@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from recsys.moments.day import Verdict
 from recsys.moments.daily_options import DailyOptions
+from recsys.moments.day import Verdict
 from recsys.moments.day_tables import (
     Shown,
     customers_table,

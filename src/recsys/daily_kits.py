@@ -68,9 +68,10 @@ class KitMoments:
             return wanted
         found = next((name for name in (NOW, TEST) if self.serves(name, day)), None)
         if found is None:
+            until = f"{self.test or self.now:%Y-%m-%d %H:%M} UTC"
             raise InputError(
-                f"no kit of offers may serve {day}: they learned from orders up to {self.test or self.now:%Y-%m-%d "
-                "%H:%M} UTC; give a later date, or set moments.daily.kit to now (--kit now), and the manifest will "
+                f"no kit of offers may serve {day}: they learned from orders up to {until} and later; give a later "
+                "date, or set moments.daily.kit to now (--kit now), and the manifest will "
                 "say that the kit was ahead of the date"
             )
         return found

@@ -68,13 +68,11 @@ def prepare(config: Config, first: date | None, last: date | None, now: datetime
     return Prepared(str(first), str(last), str(ingested), str(matrices), plain, reorder)
 
 
-def _range(
-    config: Config, ingested: Path, first: date | None, last: date | None, now: datetime
-) -> tuple[date, date]:
+def _range(config: Config, ingested: Path, first: date | None, last: date | None, now: datetime) -> tuple[date, date]:
     facts = read_json(ingested / "ingest.json")
     start, end = (datetime.fromisoformat(str(facts[name])) for name in ("first", "last"))
     latest = latest_day(end, now, config.moments.time_zone)
-    last = last or first or latest
+    last = last or latest
     first = first or last
     if last < first:
         raise InputError(f"the last day {last} lies before the first {first}; turn them round")

@@ -86,12 +86,12 @@ def kit_at(
     kit: OfferKit, known: Known, customers: Iterable[str], interactions: InteractionOptions | None = None
 ) -> OfferKit:
     """The kit with the histories of these customers at the moment; models, prices and bundles stay those of the kit."""
-    interactions, customers = interactions or InteractionOptions(), IdMap.of(list(customers))
-    own = known.lines.filter(pl.col("customer_id").is_in(list(customers.ids)))
+    interactions, ids = interactions or InteractionOptions(), IdMap.of(list(customers))
+    own = known.lines.filter(pl.col("customer_id").is_in(list(ids.ids)))
     lines = lines_before(own, known.moment, interactions.max_age_days)
-    histories = histories_of(lines, customers, kit.shelf.items, interactions)
-    histories = replace(histories, customers=kit.customers.positions(customers.ids))
-    return replace(kit, seller=replace(kit.seller, customers=customers, histories=histories))
+    histories = histories_of(lines, ids, kit.shelf.items, interactions)
+    histories = replace(histories, customers=kit.customers.positions(ids.ids))
+    return replace(kit, seller=replace(kit.seller, customers=ids, histories=histories))
 
 
 How = tuple[str, str]  # kind of offer, placement
@@ -129,10 +129,10 @@ def _cross_sell(kit: OfferKit, placement: str, asked: list[Contact], anchors: Se
     open_to = np.flatnonzero([len(start) > 0 for start in starts])
     answers = _suggested(kit, placement, rows[open_to], [starts[at] for at in open_to])
     made = dict(zip(open_to.tolist(), answers, strict=True))
-    return [_with(kit, one, made.get(at), starts[at]) for at, one in enumerate(asked)]
+    return [_with(kit, one, made.get(at)) for at, one in enumerate(asked)]
 
 
-def _with(kit: OfferKit, asked: Contact, found: Suggestions | None, anchors: tuple[str, ...]) -> Contact:
+def _with(kit: OfferKit, asked: Contact, found: Suggestions | None) -> Contact:
     if found is None:
         return replace(asked, why_none=NO_ANCHOR)
     offers = suggestion_offers(found, kit.shelf, asked.customer_id)
@@ -141,9 +141,7 @@ def _with(kit: OfferKit, asked: Contact, found: Suggestions | None, anchors: tup
     return replace(asked, offers=tuple(offers), why_none=found.why_none)
 
 
-def _suggested(
-    kit: OfferKit, placement: str, rows: Ints, anchors: Sequence[tuple[str, ...]]
-) -> list[Suggestions]:
+def _suggested(kit: OfferKit, placement: str, rows: Ints, anchors: Sequence[tuple[str, ...]]) -> list[Suggestions]:
     if not len(rows):
         return []
     baskets = carts([kit.shelf.items.positions(own) for own in anchors], len(kit.shelf.items))

@@ -77,9 +77,7 @@ def judge(
     rules_told, customers_told = [pl.DataFrame(schema=RULE_COSTS)], [pl.DataFrame(schema=CUSTOMER_COSTS)]
     for channel in sorted({one.channel for one in ordered}):
         here = [one for one in ordered if one.channel == channel and firsts[id(one)] is one]
-        rules = rules_of_day(
-            known, shop, silence, replace(told or Told(), channel=channel)
-        )
+        rules = rules_of_day(known, shop, silence, replace(told or Told(), channel=channel))
         offers = in_order([offer for one in here for offer in one.offers], known, silence.cross_sell_first)
         judged |= _judged(here, offers, rules)
         costs = rule_costs(offers, rules)

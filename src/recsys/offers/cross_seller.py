@@ -59,8 +59,9 @@ WORDS = {
     "product": (("orders like your cart", "orders with this item"), (", in your cart", ""),
                 ("what is in your cart", "this item"), ("your cart", "this item")),
     "post_purchase": (("your cart", "your latest order"),),
-    "reminder": (("what is in your cart", "what you bought before"), ("orders like your cart", "orders with such items"),
-                 (", in your cart", ", which you bought"), ("your cart", "what you bought before")),
+    "reminder": (("what is in your cart", "what you bought before"),
+                 ("orders like your cart", "orders with such items"), (", in your cart", ", which you bought"),
+                 ("your cart", "what you bought before")),
 }  # fmt: skip
 
 
