@@ -57,17 +57,22 @@ def of_day(config: Config, kit: str | None = None, out: Path | None = None) -> C
     return replace(config, moments=replace(config.moments, daily=daily))
 
 
+def require_place(config: Config) -> None:
+    """InputError where the folder cannot be written, before minutes are spent."""
+    folders.refuse_unwritable(Path(config.moments.daily.out), OUT)
+
+
 def publish_due(config: Config, first: date | None, last: date | None, clock: Callable[[], datetime]) -> list[Path]:
     """The published folders of the days, oldest first; without days that of the latest one."""
     now = clock()
-    folders.refuse_unwritable(Path(config.moments.daily.out), OUT)
+    require_place(config)
     sweep(Path(config.run.store), config.run.keep_days, now.timestamp())
     return publish_days(config, prepare(config, first, last, now))
 
 
 def publish_days(config: Config, prepared: Prepared) -> list[Path]:
     """The folders of the days that were prepared; those that are there already are kept."""
-    folders.refuse_unwritable(Path(config.moments.daily.out), OUT)
+    require_place(config)
     shop, out = open_shop(config, prepared), Path(config.moments.daily.out)
     told = _told(config)
     published = []

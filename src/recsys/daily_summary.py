@@ -10,7 +10,7 @@ from recsys.folders import MANIFEST
 from recsys.pipeline import read_json
 
 NAMES = {
-    "by_trigger": "due, {}", "by_outcome": "due, {}", "refused": "refused by {}", "by_channel": "offers, {}",
+    "by_trigger": "due by {}", "by_outcome": "of these {}", "refused": "refused by {}", "by_channel": "offers, {}",
     "by_rule": "offers dropped by {}", "customers": "customers, {}",
 }  # fmt: skip
 
