@@ -14,8 +14,6 @@ due/latest → the last date
 The same date, data, options and code find the folder that is there; other ones replace it whole.
 """
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
@@ -30,8 +28,16 @@ from recsys import dated_folders, folders
 from recsys.config import Config, as_dict
 from recsys.customer_privacy import hash_rejected, key_mark, key_of
 from recsys.daily_files import counts_of, tables_of, write_tables
-from recsys.daily_shop import DailyShop, Prepared, open_shop, prepare, rejected_columns, stages_of
-from recsys.data.databases import redact_all
+from recsys.daily_shop import (
+    DailyShop,
+    Prepared,
+    digest_of,
+    events_digest,
+    open_shop,
+    prepare,
+    rejected_columns,
+    stages_of,
+)
 from recsys.data.events import CheckedEvents
 from recsys.hashing import hash_id
 from recsys.moments.contacts import ask, kit_at
@@ -45,7 +51,7 @@ from recsys.stages import sweep
 
 OUT = "moments.daily.out"
 AT_RISK = "moments.daily.at_risk"
-COPIES = ("out",)  # options on which no content depends
+COPIES = ("out", "log_out", "log_keep")  # options on which no content depends
 FUTURE = "future_time"
 
 
@@ -98,16 +104,12 @@ def day_facts(shop: DailyShop, day: date) -> dict[str, Any]:
         "stages": stages_of(shop.prepared, name),
         "kit": {"name": name, "until": until.isoformat(), "ahead": until > shop.known.on(
             day, config.moments.time_zone).moment, "no_reorder": shop.no_reorder.get(name, "")},
-        "events_digest": _digest([redact_all(as_dict(config.events)), [part.source.digests for part in shop.parts]]),
+        "events_digest": events_digest(config, shop.parts),
         "at_risk_digest": file_digest(Path(listed), AT_RISK) if listed else None,
         "ids": hash_id("fingerprint of the key", shop.secret) if shop.secret else "as they are",
         "rejected_ids": key_mark(config),
     }  # fmt: skip
-    return {"key": _digest(facts), **facts}
-
-
-def _digest(facts: Any) -> str:
-    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=10).hexdigest()
+    return {"key": digest_of(facts), **facts}
 
 
 def _told(config: Config) -> Told:

@@ -1,5 +1,7 @@
 """What a daily run holds in memory: orders, events, kits and reorder models of the stages that it prepared."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
@@ -9,11 +11,13 @@ from typing import Any
 import polars as pl
 
 from recsys import pipeline
-from recsys.config import Config
+from recsys.config import Config, as_dict
 from recsys.daily_kits import KitMoments, latest_day, learn_reorder, load_reorder
 from recsys.data.checked_store import read_checked
+from recsys.data.databases import redact_all
 from recsys.data.event_rows import EventRows, read_event_rows
 from recsys.data.events import CheckedEvents, check_events
+from recsys.data.ingest import Checked
 from recsys.errors import InputError
 from recsys.hashing import hash_id, key_from_environment
 from recsys.moments.due import Expected
@@ -143,6 +147,23 @@ def open_shop(config: Config, prepared: Prepared) -> DailyShop:
         {name: model for name, (model, _) in loaded.items()}, {name: why for name, (_, why) in loaded.items() if why},
         secret,
     )  # fmt: skip
+
+
+def events_of(config: Config, checked: Checked, now: datetime, secret: bytes | None) -> tuple[pl.DataFrame, str]:
+    """The events known at `now` (schemas.EVENTS), and a digest of what they were read from."""
+    customers = checked.orders["customer_id"].drop_nulls().unique()
+    parts = [_with_ids(part, customers, secret) for part in read_event_rows(config.events)]
+    return _check(config, parts, now, customers, checked.catalog).events, events_digest(config, parts)
+
+
+def events_digest(config: Config, parts: Sequence[EventRows]) -> str:
+    """Digest of the options and of the content of the files."""
+    return digest_of([redact_all(as_dict(config.events)), [part.source.digests for part in parts]])
+
+
+def digest_of(facts: Any) -> str:
+    """20 hexadecimal digits of plain JSON."""
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=10).hexdigest()
 
 
 def _check(

@@ -67,9 +67,9 @@ def rows(folders: Sequence[Path]) -> Iterator[tuple[str, ...]]:
         manifest = read_json(folder / MANIFEST)
         counts, kit = manifest["counts"], manifest["kit"]
         numbers = [counts[name] for name in ("due", "lists", "offers", "dropped")]
-        offered = counts["customers"].get("offered", 0)
+        offered, ahead = counts["customers"].get("offered", 0), " (ahead)" if kit["ahead"] else ""
         yield (
-            manifest["date"], *(f"{n:,}" for n in (*numbers, offered)), kit["name"] + (" (ahead)" if kit["ahead"] else "")
+            manifest["date"], *(f"{n:,}" for n in (*numbers, offered)), kit["name"] + ahead
         )  # fmt: skip
 
 

@@ -17,4 +17,6 @@ class DailyOptions:
     csv_separator: Literal["comma", "semicolon", "tab"] = "comma"
     csv_bom: bool = False  # a byte order mark, by which Excel knows UTF-8
     out: str = "due"  # due/latest and a folder per date; relative paths start at the working directory
+    log_out: str = "offers-log"  # of `recsys offers-log`: latest and one folder per run
+    log_keep: int = 5  # folders of the latest runs
     hash_ids: bool = False  # customer ids as keyed hashes, in events too; the key stands in RECSYS_ID_KEY

@@ -58,6 +58,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "reorder.seed": (0, 2**31 - 1),
     "subscriptions.max_spread": (0, 1e3),
     "subscriptions.lapsed": (0, 1e3),
+    "daily.log_keep": (1, 1e6),
     **{f"silence.{name}": ends for name, ends in SILENCE_LIMITS.items()},
 }
 
