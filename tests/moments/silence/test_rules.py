@@ -1,9 +1,11 @@
 """Each rule of silence by cases worked out by hand, and the laws that all of them keep."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -337,6 +339,15 @@ def test_the_stated_order_is_that_of_the_options() -> None:
     assert names == ORDER
     assert [f.name for f in fields(SilenceOptions)] == [*ORDER, "cross_sell_first"]
     assert silence_rules(known(), only()) == ()
+
+
+def test_the_table_of_rules_is_the_codes_own() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "silence.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| .* \| .* \|(.*)\|$", text[: text.index("## What rules cost")], re.MULTILINE)
+    assert [name for name, _ in rows] == ORDER
+    for name, told in rows:
+        options = {f.name for f in fields(getattr(SilenceOptions(), name))} - {"enabled"}
+        assert set(re.findall(r"`(\w+)`", told)) == options
 
 
 def test_the_first_rule_in_the_order_is_named() -> None:

@@ -7,7 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from recsys.moments.silence.lists import contact
+from recsys.moments.known import Known
+from recsys.moments.silence.lists import contact, in_order
+from recsys.moments.silence.options import SilenceOptions
+from recsys.moments.silence.rules import Told, silence_rules
 from recsys.offers.rules import Offer, Rule, apply_rules
 
 RULE_COSTS: dict[str, Any] = {
@@ -38,7 +41,7 @@ class Costs:
 
 
 def rule_costs(offers: Sequence[Offer], rules: Sequence[Rule], together: Callable[[Offer], object] = contact) -> Costs:
-    """Of `offers` as they are given to `apply_rules`, best first.
+    """Of `offers` in the order in which they are given to `apply_rules`.
 
     Expected is what the ranker foretells of an order without any offer: it says what was left unsaid, not what silence
     lost. A rule whose absence lets another refuse the same offers costs nothing alone, so the rows do not add up.
@@ -75,3 +78,11 @@ def _hits(offers: Iterable[Offer]) -> float:
 
 def _revenue(offers: Iterable[Offer]) -> float:
     return sum((offer.probability or 0.0) * (offer.offer_price or 0.0) for offer in offers)
+
+
+def silence_costs(
+    offers: Sequence[Offer], known: Known, options: SilenceOptions | None = None, told: Told | None = None
+) -> Costs:
+    """`rule_costs` of what `apply_silence` is given."""
+    options = options or SilenceOptions()
+    return rule_costs(in_order(offers, known, options.cross_sell_first), silence_rules(known, options, told))
