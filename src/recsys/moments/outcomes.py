@@ -122,9 +122,7 @@ def acceptance(told: pl.DataFrame, level: float = 0.95) -> dict[str, Any]:
     """
     shown = told.filter(pl.col("shown_at").is_not_null())
     judged = shown.filter(pl.col("probability").is_not_null(), "item_told")
-    customer = (
-        np.unique(judged["customer_id"].to_numpy(), return_inverse=True)[1] if judged.height else np.zeros(0, int)
-    )
+    customer = judged["customer_id"].rank("dense").to_numpy().astype(np.int64)
     p, y = judged["probability"].to_numpy(), judged["accepted_at"].is_not_null().to_numpy()
     first = (judged["rank"] == 1).to_numpy()
     every, top = (calibration(p[m], y[m], customer[m], level) for m in (np.ones(len(p), bool), first))
