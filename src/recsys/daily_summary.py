@@ -78,7 +78,7 @@ def summary_markdown(folders: Sequence[Path]) -> str:
     last = read_json(folders[-1] / MANIFEST)
     files = [f"| `{f['path']}` | {f['rows']:,} | {f['bytes']:,} |" for f in last["files"]]
     return "\n".join([
-        f"# {last['counts']['lists']:,} customers' offers due on {last['date']}",
+        f"# {last['counts']['lists']:,} lists of offers due on {last['date']}",
         f"- folder: `{folders[-1]}`", f"- {kit_words(last)}",
         *([f"- no reorders: {last['kit']['no_reorder']}"] if last["kit"]["no_reorder"] else []), "",
         f"| {' | '.join(HEAD)} |", "| --- " * len(HEAD) + "|", *(f"| {' | '.join(row)} |" for row in rows(folders)), "",
