@@ -67,6 +67,17 @@ def test_what_came_back_whole_was_not_bought() -> None:
     assert Repeats.of(purchases.before(AT - timedelta(days=9)), 2).ages.tolist() == [21, 11, 1]
 
 
+def test_moments_are_half_open() -> None:
+    """Bought at 7 days before, and at AT itself: not known at either, bought within the days that begin there."""
+    purchases = Purchases.of(bought(("c", "i", 7), ("c", "i", 0)))
+    cell = np.zeros(1, int)
+    assert len(purchases.before(AT).age) == 1
+    assert purchases.before(AT - timedelta(days=7)).age.tolist() == []
+    within = [purchases.bought_within(cell, cell, AT - timedelta(days=ago), days)[0]
+              for ago, days in ((7, 1), (6, 6), (6, 6.1), (0, 1), (8, 1))]  # fmt: skip
+    assert within == [True, False, True, True, False]
+
+
 def test_what_is_known_is_what_lines_before_has(small_shop) -> None:
     purchases, at = Purchases.of(small_shop.orders), small_shop.test.at
     there = purchases.before(at)

@@ -68,7 +68,7 @@ def _refusals(
     refused = known.of_kind("offer_refused").filter(pl.col("at") > known.moment - window)
     bare = refused.filter(pl.col("item_id").is_null() & pl.col("key").is_not_null()).drop("item_id")
     if bare.height:
-        shown = known.of_kind("offer_shown").select("customer_id", "key", "item_id").drop_nulls().unique()
+        shown = known.of_kind("offer_shown").select("customer_id", "key", "item_id").unique()
         named = bare.join(shown, on=["customer_id", "key"]).select(refused.columns)
         refused = pl.concat([refused, named])
     out: dict[tuple[str | None, str], list[_No]] = {}
