@@ -296,6 +296,12 @@ def test_a_kit_serves_no_date_that_began_before_it_ended(config, last, tmp_path)
     assert not list((tmp_path / "other").glob("date=*"))
 
 
+def test_what_the_catalog_says_is_sold_out_is_so_at_the_end_of_the_orders(config, last) -> None:
+    shop = open_shop(config, prepare(config, last - 2 * DAY, last, NOW))
+    shop = replace(shop, kits={name: replace(kit, sold_out=("x",)) for name, kit in shop.kits.items()})
+    assert [shop.kit_on(last - n * DAY).sold_out for n in range(3)] == [("x",), ("x",), ()]
+
+
 def test_the_latest_day_is_today_or_the_day_after_the_last_order(config, last) -> None:
     order = datetime(2024, 7, 10, 23, tzinfo=UTC)
     assert latest_day(order, datetime(2024, 7, 11, 4, tzinfo=UTC), "UTC") == date(2024, 7, 11)

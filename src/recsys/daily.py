@@ -141,7 +141,7 @@ def offers_of_day(shop: DailyShop, known: Known, name: str, told: Told) -> tuple
     """What is due (moments.due.DUE), and what becomes of it, by the kit of that name."""
     options = shop.config.moments
     rows = due(known, options.triggers, shop.expected_on(known, name))
-    kit = kit_at(shop.kits[name], known, rows["customer_id"], shop.config.interactions)
+    kit = kit_at(shop.kit_on(known.day), known, rows["customer_id"], shop.config.interactions)
     silent = None if options.daily.costs else silent_before(known, rows, options.triggers, options.silence, told)
     contacts = ask(kit, rows, options.triggers, silent)
     owned = kit.owned_durables(np.arange(len(kit.customers)))

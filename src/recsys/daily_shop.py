@@ -113,6 +113,12 @@ class DailyShop:
     def kit_of(self, day: date) -> str:
         return self.moments.name_for(day, self.config.moments.daily.kit)
 
+    def kit_on(self, day: date) -> OfferKit:
+        """The day's kit. What the catalog says is sold out is so at its export, about the last order: not before."""
+        kit = self.kits[self.kit_of(day)]
+        ended = day_start(day + DAY, self.config.moments.time_zone) < self.moments.now
+        return replace(kit, sold_out=()) if ended else kit
+
     def events_on(self, known: Known) -> CheckedEvents:
         """The events as a run of that morning would have judged them."""
         return _check(self.config, self.parts, known.moment, known.orders["customer_id"], known.catalog)

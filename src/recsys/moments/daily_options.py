@@ -10,7 +10,7 @@ Export = Literal["csv", "jsonl"]
 class DailyOptions:
     """Offers due on a day as files: `recsys due`. docs/moments.md."""
 
-    kit: Literal["auto", "now", "test"] = "auto"  # auto: the kit that learned from no order after the date
+    kit: Literal["auto", "now", "test"] = "auto"  # auto: the newest kit that learned from nothing after the date began
     costs: bool = True  # offers that silence refuses whatever they are get made too, so that each rule's cost is known
     at_risk: str = ""  # file of customers whom the shop itself holds to be at risk: ids as scoring.customers has them
     exports: tuple[Export, ...] = ("csv", "jsonl")  # beside Parquet
