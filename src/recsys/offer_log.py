@@ -29,6 +29,7 @@ from recsys.data.checked_store import read_checked
 from recsys.errors import InputError
 from recsys.folders import MANIFEST
 from recsys.hashing import hash_id, key_from_environment
+from recsys.moments.day import summed
 from recsys.moments.known import day_start
 from recsys.moments.outcomes import BY, LIST, acceptance, commerce, conversion_by, lists_of, outcomes
 from recsys.pipeline import read_json
@@ -123,7 +124,7 @@ def figures(
     untold = told.filter(
         pl.col("shown_at").is_null(), pl.col("accepted_at").is_not_null() | pl.col("refused_at").is_not_null()
     )
-    costs = _all(days, "rule_costs").group_by("rule", maintain_order=True).sum()
+    costs = summed([pl.read_parquet(folder / "rule_costs.parquet") for folder in days])
     return {
         "days": [list(row) for row in rows(days)],
         "rules": costs.to_dicts(),

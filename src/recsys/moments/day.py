@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -74,7 +75,7 @@ def judge(
     firsts = _first_of_each_list(ordered)
     judged: dict[int, Judged] = {}
     without: Counter[str] = Counter()
-    rules_told, customers_told = [pl.DataFrame(schema=RULE_COSTS)], [pl.DataFrame(schema=CUSTOMER_COSTS)]
+    rules_told, customers_told = [], [pl.DataFrame(schema=CUSTOMER_COSTS)]
     for channel in sorted({one.channel for one in ordered}):
         here = [one for one in ordered if one.channel == channel and firsts[id(one)] is one]
         rules = rules_of_day(known, shop, silence, replace(told or Told(), channel=channel))
@@ -86,8 +87,8 @@ def judge(
         without.update(_without_silence(offers, rules))
     return Verdict(
         tuple(judged.get(id(one)) or _repeated(one, firsts[id(one)]) for one in ordered),
-        _summed(pl.concat(rules_told), ["rule"]),
-        _summed(pl.concat(customers_told), ["customer_id", "rule"]).filter(pl.col("kept") != pl.col("kept_without")),
+        summed(rules_told),
+        _of_customers(pl.concat(customers_told)),
         without,
     )
 
@@ -185,6 +186,20 @@ def _without_silence(offers: Sequence[Offer], rules: Sequence[Rule]) -> Counter[
     return Counter(offer.customer_id for offer in kept if offer.customer_id is not None)
 
 
-def _summed(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Rows of all channels added up, in the order in which they came."""
-    return table.group_by(by, maintain_order=True).sum()
+def summed(costs: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Tables of RULE_COSTS of channels or days added up, rules in the order in which they come first.
+
+    One after the other, as the last digits of a float sum depend on its order.
+    """
+    rules = list(dict.fromkeys(rule for table in costs for rule in table["rule"]))
+    total: dict[str, list[Any]] = {rule: [0] * (len(RULE_COSTS) - 1) for rule in rules}
+    for table in costs:
+        for rule, *numbers in table.rows():
+            total[rule] = [have + more for have, more in zip(total[rule], numbers, strict=True)]
+    return pl.DataFrame([(rule, *total[rule]) for rule in rules], schema=RULE_COSTS, orient="row")
+
+
+def _of_customers(table: pl.DataFrame) -> pl.DataFrame:
+    """Rows of all channels added up, where the rule changes the number."""
+    found = table.group_by("customer_id", "rule", maintain_order=True).sum()
+    return found.filter(pl.col("kept") != pl.col("kept_without"))
