@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from recsys import schemas, training
 from recsys.config import Config, read_config
+from recsys.daily_shop import prepare
 from recsys.data.histories import Histories, TrainData, carts
 from recsys.data.interactions import InteractionOptions, lines_before, train_data
 from recsys.data.splits import Moment, Queries, SplitOptions, asked_orders, both_tasks, moments
@@ -68,6 +69,7 @@ LENIENT = {  # offers of a shop with few joint orders
     "offers.evidence.min_joint": 5,
     "offers.bundles.min_customers": 3,
 }
+DAILY = LENIENT | {"moments.reorder": {"trees": 10, "moments": 2}}  # daily runs of the small shop
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -240,6 +242,19 @@ def kit(small_config, stages, made_once) -> OfferKit:
         save_kit(make_kit(small_config(folder, LENIENT | {"run.store": str(stages)}), NOW).load(), folder / "kit")
 
     return load_kit(made_once("offer-kit", fill) / "kit")
+
+
+@pytest.fixture(scope="session")
+def daily_stages(small_config, stages, made_once) -> Path:
+    """The store of daily runs on the small shop: both kits and their models of reorders are finished."""
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(stages, folder, dirs_exist_ok=True)
+        config = small_config(folder, DAILY | {"run.store": str(folder)})
+        last = prepare(config, None, None, NOW).days[0]
+        prepare(config, last - timedelta(days=1), last, NOW)
+
+    return made_once("daily-stages", fill)
 
 
 @pytest.fixture(scope="session")

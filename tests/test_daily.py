@@ -26,7 +26,7 @@ from recsys.hashing import hash_id
 from recsys.moments.day_tables import CUSTOMERS, DROPPED, OFFERS, WHAT_WAS_DUE
 from recsys.moments.outcomes import as_shown
 from recsys.pipeline import read_json
-from tests.conftest import LENIENT, NOW
+from tests.conftest import DAILY, NOW
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -40,10 +40,10 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def config(small_config, stages, home):
-    changes = {"run.store": str(stages), "moments.daily.out": f"{home}/due", "moments.daily.log_out": f"{home}/log",
-               "moments.reorder": {"trees": 10, "moments": 2}}  # fmt: skip
-    return small_config(home, LENIENT | changes)
+def config(small_config, daily_stages, home):
+    changes = {"run.store": str(daily_stages), "moments.daily.out": f"{home}/due",
+               "moments.daily.log_out": f"{home}/log"}  # fmt: skip
+    return small_config(home, DAILY | changes)
 
 
 @pytest.fixture(scope="module")
@@ -330,9 +330,8 @@ def test_who_is_held_to_be_at_risk_is_left_alone_and_offers_need_not_be_made(tol
     assert table(lean, "customers").filter(~others)["without_silence"].to_list() == [None] * 3
 
 
-def test_the_command_says_what_it_did(small_options, stages, told, last, tmp_path) -> None:
-    changes = LENIENT | {"run.store": str(stages), "events.path": told.events.path,
-                         "moments.reorder": {"trees": 10, "moments": 2}}  # fmt: skip
+def test_the_command_says_what_it_did(small_options, daily_stages, told, last, tmp_path) -> None:
+    changes = DAILY | {"run.store": str(daily_stages), "events.path": told.events.path}
     (tmp_path / "shop.yaml").write_text(yaml.safe_dump(small_options(tmp_path, changes)))
     words = ["due", "--config", str(tmp_path / "shop.yaml"), "--out", str(tmp_path / "due")]
     done = CliRunner().invoke(main, [*words, "--from", str(last - DAY)])

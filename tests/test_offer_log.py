@@ -19,7 +19,7 @@ from recsys.moments.outcomes import as_shown
 from recsys.offer_log import log_table, publish_log
 from recsys.pipeline import read_json
 from recsys.registry.terminal import console
-from tests.conftest import LENIENT, NOW
+from tests.conftest import DAILY, NOW
 
 DAY = timedelta(days=1)
 
@@ -30,10 +30,10 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def config(small_config, stages, home):
-    changes = {"run.store": str(stages), "moments.daily.out": f"{home}/due", "moments.daily.log_out": f"{home}/log",
-               "moments.reorder": {"trees": 10, "moments": 2}, "title": "<b>Shop</b>"}  # fmt: skip
-    return small_config(home, LENIENT | changes)
+def config(small_config, daily_stages, home):
+    changes = {"run.store": str(daily_stages), "moments.daily.out": f"{home}/due",
+               "moments.daily.log_out": f"{home}/log", "title": "<b>Shop</b>"}  # fmt: skip
+    return small_config(home, DAILY | changes)
 
 
 @pytest.fixture(scope="module")

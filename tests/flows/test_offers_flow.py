@@ -11,17 +11,16 @@ from flows.offers import offers
 from recsys.daily_shop import prepare
 from recsys.errors import InputError
 from recsys.folders import damages
-from tests.conftest import LENIENT, NOW
+from tests.conftest import DAILY, NOW
 
 pytestmark = pytest.mark.usefixtures("server")
 DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def written(small_options, small_config, stages, tmp_path):
+def written(small_options, small_config, daily_stages, tmp_path):
     """Config file of the small shop below tmp_path, and the latest day."""
-    changes = LENIENT | {"run.store": str(stages), "moments.daily.out": f"{tmp_path}/due",
-                         "moments.reorder": {"trees": 10, "moments": 2}}  # fmt: skip
+    changes = DAILY | {"run.store": str(daily_stages), "moments.daily.out": f"{tmp_path}/due"}
     (tmp_path / "shop.yaml").write_text(yaml.safe_dump(small_options(tmp_path, changes)))
     return str(tmp_path / "shop.yaml"), prepare(small_config(tmp_path, changes), None, None, NOW).days[0]
 
