@@ -55,6 +55,13 @@ def product(rows: Csr, matrix: Csr) -> Floats:
     return out
 
 
+def in_rows(rows: Ints, columns: Ints, values: Floats, shape: tuple[int, int]) -> Csr:
+    """CSR of cells that come row by row, ascending; what SciPy would sort, add up and check is taken as it is."""
+    indptr = np.zeros(shape[0] + 1, np.int32)
+    np.cumsum(np.bincount(rows, minlength=shape[0]), out=indptr[1:])
+    return sp.csr_matrix((values, columns.astype(np.int32), indptr), shape=shape)
+
+
 def unit_rows(matrix: Csr) -> Csr:
     """Rows divided by their Euclidean length; empty rows stay empty."""
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
