@@ -24,6 +24,7 @@ ROOMS = (
     ("offers",),
     ("serving",),
     ("evaluation",),
+    ("moments",),
     ("monitoring",),
     ("registry",),
 )
@@ -36,7 +37,7 @@ VENDORS = {  # vendor → where it may be imported, as the beginning of a path
     "implicit": ("models/als.py",),
     "sklearn": ("models/content.py", "ranking/chances.py"),
     "sparse_dot_topn": ("models/content.py",),
-    "lightgbm": ("ranking/",),
+    "lightgbm": ("ranking/", "moments/reorder_model.py"),
     "optuna": ("tuning.py",),
 }
 SERVED_ROOMS = (

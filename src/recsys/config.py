@@ -14,6 +14,7 @@ import tokenize
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -21,11 +22,14 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pydantic
 import yaml
 
+from recsys.data.event_rows import EventsOptions
 from recsys.data.ingest import DataOptions
 from recsys.data.interactions import InteractionOptions
 from recsys.data.splits import SplitOptions
 from recsys.errors import InputError
 from recsys.evaluation.protocols import EvaluationOptions
+from recsys.moments.options import LIMITS as MOMENT_LIMITS
+from recsys.moments.options import MomentsOptions
 from recsys.monitoring.options import MonitoringOptions, require_sane
 from recsys.names import require_plain_name
 from recsys.offers.options import LIMITS as OFFER_LIMITS
@@ -59,6 +63,7 @@ class Config:
     title: str = "a shop"  # name of the shop in reports
     notes: tuple[str, ...] = ()  # said at the head of every report
     data: DataOptions = field(default_factory=DataOptions)
+    events: EventsOptions = field(default_factory=EventsOptions)
     interactions: InteractionOptions = field(default_factory=InteractionOptions)
     split: SplitOptions = field(default_factory=SplitOptions)
     models: ModelOptions = field(default_factory=ModelOptions)
@@ -71,6 +76,7 @@ class Config:
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
     affinity: AffinityOptions = field(default_factory=AffinityOptions)
     offers: OffersOptions = field(default_factory=OffersOptions)
+    moments: MomentsOptions = field(default_factory=MomentsOptions)
 
 
 def load_config(file: Path | str, settings: Sequence[str] = ()) -> Config:
@@ -105,7 +111,7 @@ def read_config(given: dict[str, Any], place: str = "config") -> Config:
     """Config out of nested dicts; unknown keys and wrong values are refused with their place."""
     _refuse_unknown(Config, given, (), place)
     try:
-        reader = pydantic.TypeAdapter(Config)
+        reader = _reader()
         config = reader.validate_python(given)
         # once more, now with the defaults, so that 60 and 60.0 are one value to whoever names a stage by it
         config = reader.validate_python(as_dict(config))
@@ -117,9 +123,16 @@ def read_config(given: dict[str, Any], place: str = "config") -> Config:
     return config
 
 
+@cache
+def _reader() -> pydantic.TypeAdapter[Config]:
+    """Made once: that takes longer than reading."""
+    return pydantic.TypeAdapter(Config)
+
+
 # least and largest value of what would otherwise fail late or silently; null is let through
 LIMITS: dict[str, tuple[float, float]] = {
     "data.sufficiency.max_rejected_share": (0, 1),
+    "events.max_late_days": (0, 1e5),
     "interactions.min_item_orders": (1, 1e9),
     "interactions.max_age_days": (1, 1e6),
     "split.window_days": (1, 1e5),
@@ -205,6 +218,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "affinity.flags.usual_weeks": (1, 1000),
     "affinity.flags.min_effective": (1, 1e9),
     **{f"offers.{name}": ends for name, ends in OFFER_LIMITS.items()},
+    **{f"moments.{name}": ends for name, ends in MOMENT_LIMITS.items()},
     "tune.minutes": (0, 1e6),
     "tune.trials": (1, 1e6),
     "tune.validation_moments": (1, 100),

@@ -52,3 +52,15 @@ REJECTED = {
     "value": pl.String,  # raw value as it came
     "raw": pl.String,  # the whole row as JSON
 }
+
+EVENTS = {
+    "customer_id": pl.String,  # null only for kinds that may concern everybody
+    "kind": pl.String,  # one of data.events.KINDS
+    "at": UTC,  # when it happened
+    "until": UTC,  # when it ends, null where it has no end or none is known; never before `at`
+    "item_id": pl.String,  # null where no item is meant
+    "value": pl.Float64,  # what the kind says it is; null where it has none
+    "source": pl.String,  # channel, campaign, feature, limit: whatever it belongs to
+    "key": pl.String,  # of an offer, a case, a cart, a contract; once per kind, customer and item
+    "known_at": UTC,  # when the shop knew of it: received_at, or `at` where that is not told
+}

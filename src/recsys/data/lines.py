@@ -80,13 +80,11 @@ def map_lines(table: pl.DataFrame, mapping: Mapping[str, str], options: OrdersOp
     ).drop("line_value", "order_number", strict=False)
 
 
-def check_time_zone(time_zone: str) -> None:
+def check_time_zone(time_zone: str, place: str = "data.orders.time_zone") -> None:
     try:
         pl.Series([0]).cast(pl.Datetime("us")).dt.replace_time_zone(time_zone)
     except pl.exceptions.PolarsError:
-        raise InputError(
-            f"data.orders.time_zone {time_zone!r} is unknown; use an IANA name like Europe/London"
-        ) from None
+        raise InputError(f"{place} {time_zone!r} is unknown; use an IANA name like Europe/London") from None
 
 
 def _fields(table: pl.DataFrame, mapping: Mapping[str, str], options: OrdersOptions) -> dict[str, pl.Expr]:

@@ -36,15 +36,20 @@ RULES: dict[str, tuple[str, ...] | None] = {
 
 
 def rejected_rows(
-    source: Source, refused: pl.DataFrame, mapping: Mapping[str, str], constants: Mapping[str, object]
+    source: Source,
+    refused: pl.DataFrame,
+    mapping: Mapping[str, str],
+    constants: Mapping[str, object],
+    rules: Mapping[str, tuple[str, ...] | None] = RULES,
 ) -> pl.DataFrame:
     """Columns schemas.REJECTED, sorted by source and source_row, broken lines of the file included.
 
-    `refused`: row (position in `source.table`) and rule. `mapping`: field → source column.
+    `refused`: row (position in `source.table`) and rule. `mapping`: field → source column. `rules`: rule → fields
+    that broke it.
     """
     frames = [_broken(source.broken)]
     for (rule,), rows in refused.group_by("rule", maintain_order=True):
-        frames.append(_of_rule(source, rows["row"], str(rule), mapping, constants))
+        frames.append(_of_rule(source, rows["row"], str(rule), rules[str(rule)] or (), mapping, constants))
     return pl.concat(frames).sort("source", "source_row", "rule", maintain_order=True)
 
 
@@ -55,11 +60,16 @@ def _broken(broken: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of_rule(
-    source: Source, rows: pl.Series, rule: str, mapping: Mapping[str, str], constants: Mapping[str, object]
+    source: Source,
+    rows: pl.Series,
+    rule: str,
+    fields: Iterable[str],
+    mapping: Mapping[str, str],
+    constants: Mapping[str, object],
 ) -> pl.DataFrame:
     rows = rows.sort()
     table = source.table[rows]
-    column, value = _culprit(table, RULES[rule] or (), mapping, constants)
+    column, value = _culprit(table, fields, mapping, constants)
     return source.origin[rows].select(
         "source",
         "source_row",

@@ -11,6 +11,7 @@ Rules that look at the list come last, so a refused offer never takes the place 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Literal
 
 from ..errors import InputError
@@ -76,7 +77,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Rule:
-    """`judge(offer, listed)` refuses or says None; `listed` are the offers kept so far in the same list."""
+    """`judge(offer, listed)` refuses or says None; `listed` are the offers kept so far that stand beside this one."""
 
     name: str
     judge: Callable[[Offer, Sequence[Offer]], Refusal | None]
@@ -107,13 +108,18 @@ class ShopFacts:
     costs: Mapping[str, float | None] = field(default_factory=dict)  # by item_id, per unit
 
 
-def apply_rules(offers: Iterable[Offer], rules: Sequence[Rule]) -> tuple[list[Offer], list[Dropped]]:
-    """(kept, dropped), each in the order given; every offer is in exactly one of them. Give the best first."""
+def apply_rules(
+    offers: Iterable[Offer], rules: Sequence[Rule], together: Callable[[Offer], object] = attrgetter("listing")
+) -> tuple[list[Offer], list[Dropped]]:
+    """(kept, dropped), each in the order given; every offer is in exactly one of them. Give the best first.
+
+    `together` says which offers rules see side by side: by default those of one list.
+    """
     kept: list[Offer] = []
     dropped: list[Dropped] = []
     lists: dict[object, list[Offer]] = {}
     for offer in offers:
-        listed = lists.setdefault(offer.listing, [])
+        listed = lists.setdefault(together(offer), [])
         refused = _first_refusal(offer, listed, rules)
         if refused is None:
             kept.append(offer)
