@@ -21,17 +21,17 @@ from .tree_shap import TreeShap
 class HybridOptions:
     """How candidates are found and the ranker is trained."""
 
-    per_source: int = 50  # candidates from each source
+    per_source: int = 75  # candidates from each source
     negatives: float = 0.03  # share of the candidates that were not bought, kept for training
     short_histories: float = 0.15  # share of the training orders asked again with 0 to 3 orders of history
     small_orders: float = 0.5  # an order weighs 1 / (its relevant items ^ this): 0 = all alike
     trees: int = 100
-    leaves: int = 16
-    depth: int = 5  # of a tree, 0 = any; reasons cost its square
+    leaves: int = 31
+    depth: int = 7  # of a tree, 0 = any; reasons cost its square
     learning_rate: float = 0.12
     min_leaf: int = 100  # training rows in a leaf
     objectives: tuple[str, ...] = ("rank_xendcg", "rank_xendcg", "binary")  # named twice: two of different seeds
-    reranked: int = 100  # candidates of a query, the best by one booster, that the others are asked about too
+    reranked: int = 150  # candidates of a query, the best by one booster, that the others are asked about too
     drop: tuple[str, ...] = ()  # features or groups left out (ablations)
     threads: int = 2
     seed: int = 0
