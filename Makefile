@@ -23,7 +23,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune score affinity offers test test-postgres test-crash test-deployments schedule deploy worker lost-runs lint types check report serve ui ui-prefect notebooks benchmarks format clean
+.PHONY: help setup train tune score affinity offers due test test-postgres test-crash test-deployments schedule deploy worker lost-runs lint types check report serve ui ui-prefect notebooks benchmarks format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ affinity: $(VENV)/ready  ## pairs bought together in CONFIG, with flags and a pa
 
 offers: $(VENV)/ready  ## cross-sell, up-sell and bundles of CONFIG as files, and a playbook, in offers/latest; CUSTOMERS=file
 	@$(QUIET) $(VENV)/bin/recsys offers --config $(CONFIG) $(SETTINGS) $(if $(CUSTOMERS),--customers $(CUSTOMERS))
+
+due: $(VENV)/ready  ## offers due today as files in due/latest; FROM=2017-12-04 TO=2017-12-31 for days, KIT=now for earlier ones
+	@$(PREFECT) $(QUIET) $(PY) -m flows.offers --config $(CONFIG) $(SETTINGS) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) $(if $(KIT),--kit $(KIT))
 
 test: $(VENV)/ready  ## the tests, in under five minutes
 	@$(PREFECT) $(QUIET) $(ONE_THREAD) $(PY) -m pytest $(PARALLEL) -m "not postgres and not crash and not deployment" $(TESTS)
@@ -108,4 +111,4 @@ benchmarks: $(VENV)/ready  ## list the benchmarks; each is one command
 	@$(PY) -m benchmarks
 
 clean:  ## remove what runs left: stages, reports, stores (not .venv)
-	rm -rf .recsys .prefect reports scores affinity offers mlflow.db* mlartifacts mlruns build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .recsys .prefect reports scores affinity offers due mlflow.db* mlartifacts mlruns build .pytest_cache .mypy_cache .ruff_cache .hypothesis

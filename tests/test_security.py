@@ -117,7 +117,7 @@ def test_hashed_customers_are_in_no_table_example_or_refused_row():
         ("a.csv", 3, "order_of_two_customers", "who", "c-17", '{"who":"c-17","price":"1"}'),
         ("a.csv", 4, "field_count", None, "c-17,oops", '{"line":"c-17,oops"}'),
     ]
-    refused = hash_rejected(pl.DataFrame(rows, schema=columns, orient="row"), "who", KEY)
+    refused = hash_rejected(pl.DataFrame(rows, schema=columns, orient="row"), ["who"], KEY)
     assert "c-17" not in str(refused.to_dicts())
     assert refused["value"].to_list()[:2] == ["0", hash_id("c-17", KEY)]
     assert json.loads(refused["raw"][0]) == {"who": hash_id("c-17", KEY), "price": "0"}

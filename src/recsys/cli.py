@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from recsys import cli_affinity, cli_drift, cli_models, cli_offers, cli_score
+from recsys import cli_affinity, cli_drift, cli_due, cli_models, cli_offers, cli_score
 from recsys.errors import InputError
 
 
@@ -213,6 +213,7 @@ cli_models.add_to(main, with_config, _load)
 cli_score.add_to(main, with_config)
 cli_affinity.add_to(main, with_config)
 cli_offers.add_to(main, with_config)
+cli_due.add_to(main, with_config)
 cli_drift.add_to(main, with_config, _load)
 
 if __name__ == "__main__":

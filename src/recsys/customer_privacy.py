@@ -5,6 +5,7 @@ itself, the stages of run.store and the exports that shops load keep the ids, as
 """
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import polars as pl
@@ -43,14 +44,14 @@ def hash_example(example: dict[str, Any], key: bytes) -> dict[str, Any]:
     return example | {"customer_id": hashed, "title": example["title"].replace(shown, hashed)}
 
 
-def hash_rejected(rejected: pl.DataFrame, column: str | None, key: bytes) -> pl.DataFrame:
-    """Refused rows whose customer, in the source's `column`, is hashed.
+def hash_rejected(rejected: pl.DataFrame, columns: Collection[str], key: bytes) -> pl.DataFrame:
+    """Refused rows whose customer, in `columns` of the sources, is hashed.
 
     A line that is no record may hold the id anywhere: all of it is hashed. Its place in the file stays.
     """
     cells = zip(rejected["column"], rejected["value"], rejected["raw"], strict=True)
-    values = [_value(named == column, value, raw, key) for named, value, raw in cells]
-    raws = [_raw(raw, column, key) for raw in rejected["raw"]]
+    values = [_value(named in columns, value, raw, key) for named, value, raw in cells]
+    raws = [_raw(raw, columns, key) for raw in rejected["raw"]]
     return rejected.with_columns(value=pl.Series(values, dtype=pl.String), raw=pl.Series(raws, dtype=pl.String))
 
 
@@ -60,7 +61,9 @@ def _value(customer: bool, value: str | None, raw: str, key: bytes) -> str | Non
     return hash_id(value, key) if value is not None and (customer or line) else value
 
 
-def _raw(raw: str, column: str | None, key: bytes) -> str:
+def _raw(raw: str, columns: Collection[str], key: bytes) -> str:
     row = json.loads(raw)
-    hidden = {name: hash_id(str(row[name]), key) for name in (column, "line") if name in row and row[name] is not None}
+    hidden = {
+        name: hash_id(str(row[name]), key) for name in (*columns, "line") if name in row and row[name] is not None
+    }
     return json.dumps(row | hidden, ensure_ascii=False)

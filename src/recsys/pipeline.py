@@ -78,7 +78,7 @@ def _ingest(config: Config, now: datetime, out: Path) -> None:
     checked = ingest(config.data, now, partial(stage, store(config)))
     if key := key_of(config):
         column = config.data.orders.columns.get("customer_id", "customer_id")
-        checked = replace(checked, rejected=hash_rejected(checked.rejected, column, key))
+        checked = replace(checked, rejected=hash_rejected(checked.rejected, [column], key))
     checks = checked.sufficiency(config.data.sufficiency)
     facts = {**intake(checked, checks), "day": f"{now:%Y-%m-%d}"}
     try:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from recsys.data.histories import LEVELS, Csr, Histories, IdMap, ItemFacts, TrainData, no_carts
+from recsys.data.histories import LEVELS, Csr, Histories, IdMap, ItemFacts, TrainData, empty_histories, no_carts
 from recsys.errors import InputError
 
 DAY = 86_400_000_000  # microseconds
@@ -94,6 +94,23 @@ def train_data(
         ages,
         item_facts(items, catalog, lines),
     )
+
+
+def histories_of(
+    lines: pl.DataFrame, customers: IdMap, items: IdMap, options: InteractionOptions | None = None
+) -> Histories:
+    """One history per customer of `customers`, in their order, out of `lines_before(...)`; empty where none is known.
+
+    Lines of other customers and items are left out.
+    """
+    options = options or InteractionOptions()
+    coded = (
+        lines.lazy()
+        .with_columns(item=_code("item_id", items), weight=_damped(options.quantity))
+        .filter(pl.col("item").is_not_null(), pl.col("customer_id").is_in(list(customers.ids)))
+        .collect()
+    )
+    return _histories(coded, customers, len(items)) if coded.height else empty_histories(len(customers), len(items))
 
 
 def _code(column: str, ids: IdMap) -> pl.Expr:

@@ -22,6 +22,7 @@ from recsys.errors import InputError
 from recsys.schemas import EVENTS, UTC
 
 DAY, NO_TIME, TICK = timedelta(days=1), timedelta(), timedelta(microseconds=1)
+MICRO = 1e6  # sums are of whole millionths: those of floats depend on how rows meet, which varies from run to run
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC_ZONE)
 ORDERS: dict[str, Any] = {
     "order_id": pl.String,
@@ -184,7 +185,7 @@ def _orders(lines: pl.DataFrame) -> pl.DataFrame:
         .agg(
             pl.col("customer_id", "ordered_at").first(),
             lines=pl.len(),
-            value=(pl.col("quantity") * pl.col("unit_price")).sort().sum(),  # so sums do not depend on row order
+            value=(pl.col("quantity") * pl.col("unit_price") * MICRO).round().cast(pl.Int64).sum() / MICRO,
         )
         .select(pl.col(name).cast(dtype) for name, dtype in ORDERS.items())
         .sort("ordered_at", "order_id")

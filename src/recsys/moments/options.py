@@ -1,8 +1,11 @@
 """Every option of moments: which triggers are looked for, with which parameters."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, fields
 
 from recsys.data.lines import check_time_zone
+from recsys.errors import InputError
+from recsys.moments.daily_options import DailyOptions
 from recsys.moments.reorder_model import ReorderOptions
 from recsys.moments.silence.options import LIMITS as SILENCE_LIMITS
 from recsys.moments.silence.options import SilenceOptions
@@ -24,6 +27,7 @@ from recsys.moments.triggers.season import Season
 from recsys.moments.triggers.support_solved_well import SupportSolvedWell
 from recsys.moments.triggers.welcome import Welcome
 
+CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,49}")
 # least and largest value of what would otherwise fail late or never be found
 LIMITS: dict[str, tuple[float, float]] = {
     "triggers.cart_abandoned.hours": (0, 1e4),
@@ -54,6 +58,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "reorder.seed": (0, 2**31 - 1),
     "subscriptions.max_spread": (0, 1e3),
     "subscriptions.lapsed": (0, 1e3),
+    "daily.log_keep": (1, 1e6),
     **{f"silence.{name}": ends for name, ends in SILENCE_LIMITS.items()},
 }
 
@@ -89,6 +94,13 @@ class MomentsOptions:
     reorder: ReorderOptions = field(default_factory=ReorderOptions)
     subscriptions: SubscriptionOptions = field(default_factory=SubscriptionOptions)
     silence: SilenceOptions = field(default_factory=SilenceOptions)
+    daily: DailyOptions = field(default_factory=DailyOptions)
 
     def __post_init__(self) -> None:
         check_time_zone(self.time_zone, "moments.time_zone")
+        for name in (f.name for f in fields(self.triggers)):
+            channel = getattr(self.triggers, name).channel
+            if not CHANNEL.fullmatch(channel):
+                raise InputError(
+                    f"moments.triggers.{name}.channel is {channel!r}; it names a file: give letters, digits, '_', '-'"
+                )

@@ -50,6 +50,7 @@ PLACES = {
     "cart": Place(3, True, "the open cart"),
     "checkout": Place(3, True, "the cart that is about to be paid"),
     "post_purchase": Place(3, True, "the order just placed; empty = the customer's latest known order"),
+    "reminder": Place(3, True, "what the customer bought before that the reminder is about"),
 }
 
 
@@ -58,6 +59,9 @@ WORDS = {
     "product": (("orders like your cart", "orders with this item"), (", in your cart", ""),
                 ("what is in your cart", "this item"), ("your cart", "this item")),
     "post_purchase": (("your cart", "your latest order"),),
+    "reminder": (("what is in your cart", "what you bought before"),
+                 ("orders like your cart", "orders with such items"), (", in your cart", ", which you bought"),
+                 ("your cart", "what you bought before")),
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from .fillers import cart_total, filler_offers, fillers
 from .incentives import with_incentive
 from .makes import Makes
 from .options import KitOptions
-from .rules import Dropped, Incentive, Offer, ShopFacts, apply_rules, standard_rules
+from .rules import Dropped, Incentive, Offer, Rule, ShopFacts, apply_rules, standard_rules
 from .shelf import Shelf
 from .switches import usual_items
 from .upsell import REASONS, Upgrades, upgrades, upsell_offers
@@ -230,8 +230,14 @@ class OfferKit:
     def rules_of(
         self, in_carts: Mapping[str | None, Collection[str]], owned: Mapping[str | None, Collection[str]]
     ) -> Callable[[Iterable[Offer]], tuple[list[Offer], list[Dropped]]]:
-        rules = standard_rules(replace(self._facts, carts=in_carts, owned=owned), self.options.rules)
+        rules = self.shop_rules(in_carts, owned)
         return lambda offers: apply_rules(offers, rules)
+
+    def shop_rules(
+        self, in_carts: Mapping[str | None, Collection[str]], owned: Mapping[str | None, Collection[str]]
+    ) -> tuple[Rule, ...]:
+        """The standard rules themselves."""
+        return standard_rules(replace(self._facts, carts=in_carts, owned=owned), self.options.rules)
 
     def owned_durables(self, customers: Ints) -> dict[str | None, Collection[str]]:
         """What each customer, by row of the histories, has of the durable categories."""

@@ -20,18 +20,29 @@ def reliability(run: RunFiles, width: float) -> Figure:
     tasks = tasks_of({"task": task} for task in run.calibration)
     figure, axes = panels(width, 4.2, len(tasks))
     for ax, task in zip(axes, tasks, strict=True):
-        data = run.calibration[task]
-        every, listed = _bins(data), _bins(data.get("listed") or {"bins": []})
-        start, end = _limits(every + listed)
-        ax.plot([start, end], [start, end], color=MUTED, lw=1, ls=(0, (4, 3)), zorder=1)
-        _series(ax, every, start, ACCENT, "all candidates")
-        _series(ax, listed, start, SINGLES[0], "first 10 of the list")
-        ax.set_title(f"{task_name(task)}: Brier {data['brier']:.4f}, reference {data['brier_reference']:.4f}")
-        ax.set_xlabel("predicted probability")
-        _scales(ax, start, end)
-        ax.legend(loc="upper left")
+        _panel(ax, task_name(task), run.calibration[task], ("all candidates", "first 10 of the list"))
     axes[0].set_ylabel("bought in fact")
     return figure
+
+
+def accepted(data: Row, width: float) -> Figure:
+    """The same of offers that were shown: accepted against predicted, all of them and the first of each list."""
+    figure, (ax,) = panels(width, 4.2, 1)
+    _panel(ax, "Shown offers", data, ("all offers", "first of its list"))
+    ax.set_ylabel("accepted in fact")
+    return figure
+
+
+def _panel(ax: Axes, title: str, data: Row, names: tuple[str, str]) -> None:
+    every, listed = _bins(data), _bins(data.get("listed") or {"bins": []})
+    start, end = _limits(every + listed)
+    ax.plot([start, end], [start, end], color=MUTED, lw=1, ls=(0, (4, 3)), zorder=1)
+    _series(ax, every, start, ACCENT, names[0])
+    _series(ax, listed, start, SINGLES[0], names[1])
+    ax.set_title(f"{title}: Brier {data['brier']:.4f}, reference {data['brier_reference']:.4f}")
+    ax.set_xlabel("predicted probability")
+    _scales(ax, start, end)
+    ax.legend(loc="upper left")
 
 
 def _bins(data: Row) -> list[Row]:

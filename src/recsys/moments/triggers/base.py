@@ -34,8 +34,10 @@ class Trigger:
 
     enabled: bool = True  # whether it is looked for
     priority: int = 50  # of a customer's triggers of a day the lowest comes first
+    channel: str = "email"  # where its offer is shown; a file of its own
 
     offer: ClassVar[OfferKind]
+    placement: ClassVar[str] = "reminder"  # what its cross-sell takes the anchors for, see offers.cross_seller.PLACES
     moment: ClassVar[str]  # when, in words
     why: ClassVar[str]  # why an offer works then
 

@@ -22,6 +22,7 @@ class CartAbandoned(Trigger):
     hours: float = 24.0  # since the last item was laid in
 
     offer: ClassVar[OfferKind] = "cross_sell"
+    placement: ClassVar[str] = "cart"
     moment: ClassVar[str] = "a cart was left alone"
     why: ClassVar[str] = "the wish is still there; a reminder with what completes it brings some back"
 

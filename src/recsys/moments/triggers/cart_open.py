@@ -16,8 +16,10 @@ class CartOpen(Trigger):
     """An item was laid in the cart yesterday."""
 
     priority: int = 10  # of a customer's triggers of a day the lowest comes first
+    channel: str = "cart"  # where its offer is shown; a file of its own
 
     offer: ClassVar[OfferKind] = "cross_sell"
+    placement: ClassVar[str] = "cart"
     moment: ClassVar[str] = "an item was laid in the cart and is not bought yet"
     why: ClassVar[str] = "the customer is in the mood to buy; what goes with the cart fits now"
 

@@ -17,6 +17,7 @@ class GoodReview(Trigger):
     stars: float = 4.0  # at least, of 1 to 5
 
     offer: ClassVar[OfferKind] = "cross_sell"
+    placement: ClassVar[str] = "product"
     moment: ClassVar[str] = "a good review"
     why: ClassVar[str] = "the customer has just said how much the item is liked; what goes with it is welcome"
 

@@ -16,6 +16,7 @@ class OrderConfirmation(Trigger):
     priority: int = 30  # of a customer's triggers of a day the lowest comes first
 
     offer: ClassVar[OfferKind] = "cross_sell"
+    placement: ClassVar[str] = "post_purchase"
     moment: ClassVar[str] = "an order came"
     why: ClassVar[str] = "the confirmation is read by everybody, and what goes with the order is on the mind"
 

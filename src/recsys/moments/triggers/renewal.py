@@ -19,6 +19,7 @@ class Renewal(Trigger):
     """A contract ends soon and use is up; found on the first day that both are so."""
 
     priority: int = 35  # of a customer's triggers of a day the lowest comes first
+    channel: str = "sales"  # where its offer is shown; a file of its own
     days: float = 30.0  # to the end of the contract
     rise: float = 0.2  # of use against the same time before
     usage_days: float = 30.0  # over which use is counted

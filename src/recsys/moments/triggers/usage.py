@@ -4,7 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
-from recsys.moments.known import Known
+from recsys.moments.known import MICRO, Known
 from recsys.schemas import UTC
 
 
@@ -17,7 +17,5 @@ def uses(known: Known, of: pl.DataFrame) -> pl.DataFrame:
 def used_between(events: pl.DataFrame, name: str, start: datetime, end: datetime) -> pl.DataFrame:
     """customer_id and the amount of [start, end) as column `name`, for those who used anything at all."""
     then = pl.col("at").is_between(pl.lit(start, UTC), pl.lit(end, UTC), closed="left")
-    amount = (
-        pl.when(then).then("amount").otherwise(0.0).sort().sum()
-    )  # sums of sorted floats do not depend on row order
-    return events.group_by("customer_id").agg(amount.alias(name))
+    whole = (pl.col("amount") * MICRO).round().cast(pl.Int64)
+    return events.group_by("customer_id").agg((pl.when(then).then(whole).otherwise(0).sum() / MICRO).alias(name))

@@ -1,0 +1,90 @@
+"""The files of a day, and what its manifest counts."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from recsys.moments.daily_options import DailyOptions
+from recsys.moments.day import Verdict
+from recsys.moments.day_tables import (
+    Shown,
+    customers_table,
+    dropped_table,
+    due_table,
+    offers_table,
+)
+from recsys.offer_tables import flat
+from recsys.offers.shelf import Shelf
+from recsys.scoring.exports import write_csv
+
+NAMES = ("offers", "dropped", "due", "customers", "rule_costs", "customer_costs", "rejected_events")
+
+
+def tables_of(day: date, verdict: Verdict, due: pl.DataFrame, rejected: pl.DataFrame, shelf: Shelf, shown: Shown
+              ) -> dict[str, pl.DataFrame]:  # fmt: skip
+    """Name → table, of NAMES; sorted by the shown id, so that the order of hashes tells nothing of the ids."""
+    judged = sorted(verdict.judged, key=lambda one: shown(one.contact.customer_id))
+    costs = verdict.customer_costs
+    ids = [None if one is None else shown(one) for one in costs["customer_id"]]
+    return {
+        "offers": offers_table(judged, due, shelf, shown),
+        "dropped": dropped_table(judged, day, shelf, shown),
+        "due": due_table(judged, due, shown),
+        "customers": customers_table(judged, verdict.without, shown),
+        "rule_costs": verdict.rule_costs,
+        "customer_costs": costs.with_columns(customer_id=pl.Series(ids, dtype=pl.String)).sort("customer_id", "rule"),
+        "rejected_events": rejected,
+    }
+
+
+def write_tables(folder: Path, tables: dict[str, pl.DataFrame], options: DailyOptions) -> dict[str, int | None]:
+    """Path → rows of each file."""
+    written: dict[str, int | None] = dict(_exports(folder, "offers", tables["offers"], options))
+    (folder / "channels").mkdir()
+    for channel in sorted(tables["due"]["channel"].unique()):
+        own = tables["offers"].filter(pl.col("channel") == channel)
+        written |= dict(_exports(folder, f"channels/{channel}", own, options))
+    for name in NAMES[1:]:
+        tables[name].write_parquet(folder / f"{name}.parquet")
+        written[f"{name}.parquet"] = tables[name].height
+    return written
+
+
+def _exports(folder: Path, name: str, table: pl.DataFrame, options: DailyOptions) -> Iterator[tuple[str, int]]:
+    """Parquet and JSON lines as they are, CSV with cells that a spreadsheet could run made harmless."""
+    table.write_parquet(folder / f"{name}.parquet")
+    yield f"{name}.parquet", table.height
+    if "csv" in options.exports:
+        write_csv(folder / f"{name}.csv", flat(table), options)
+        yield f"{name}.csv", table.height
+    if "jsonl" in options.exports:
+        table.write_ndjson(folder / f"{name}.jsonl")
+        yield f"{name}.jsonl", table.height
+
+
+def counts_of(tables: dict[str, pl.DataFrame], customers: int) -> dict[str, Any]:
+    """What was due by trigger and outcome, offers by channel, refusals by rule, customers by outcome.
+
+    `customers`: all that are known; those to whom nothing is due are the rest.
+    """
+
+    def by(table: pl.DataFrame, *names: str) -> dict[str, int]:
+        found = table.group_by(names).len().sort(names)
+        return {" ".join(map(str, keys)): n for *keys, n in found.iter_rows()}
+
+    due, offers, told = tables["due"], tables["offers"], tables["customers"]
+    return {
+        "due": due.height,
+        "by_trigger": by(due, "trigger"),
+        "by_outcome": by(due, "outcome"),
+        "refused": by(due.filter(pl.col("outcome") == "refused"), "reason"),
+        "offers": offers.height,
+        "lists": offers["key"].n_unique(),
+        "by_channel": by(offers, "channel", "kind"),
+        "dropped": tables["dropped"].height,
+        "by_rule": by(tables["dropped"], "rule"),
+        "customers": by(told, "outcome") | {"nothing due": customers - told.height},
+    }
