@@ -5,6 +5,7 @@ for years and an anonymous cart take the same path in training, evaluation and s
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -207,8 +208,10 @@ class Histories:
 
 
 def with_data(matrix: Csr, data: np.ndarray) -> Csr:
-    """Other float32 values in the same cells; the pattern is shared."""
-    return sp.csr_matrix((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
+    """Other float32 values in the same cells; the pattern is shared, and not checked again."""
+    out = copy(matrix)
+    out.data = data.astype(np.float32)
+    return out
 
 
 def carts(items: Sequence[np.ndarray], n_items: int) -> Csr:

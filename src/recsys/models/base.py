@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse._sparsetools import csc_matvec, csr_row_index
 
 from ..data.histories import Csr, Floats, Histories, Ints, TrainData, with_data
 
@@ -37,12 +38,28 @@ def dense(matrix: Csr) -> Floats:
 
 
 def product(rows: Csr, matrix: Csr) -> Floats:
-    """`rows @ matrix` as an array, float32 (n, m): the sums of SciPy's sparse product in half its time."""
-    out = np.zeros((rows.shape[0], matrix.shape[1]), np.float32)
+    """`rows @ matrix` as an array, float32 (n, m): the sums of SciPy's sparse product in a third of its time.
+
+    Rows of `matrix` are gathered and added up by SciPy's compiled loops; making a matrix of each would cost as much.
+    """
+    n, m = rows.shape[0], matrix.shape[1]
+    out = np.zeros((n, m), np.float32)
+    indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
     for at, (begin, end) in enumerate(itertools.pairwise(rows.indptr)):
-        if end > begin:
-            out[at] = matrix[rows.indices[begin:end]].T @ rows.data[begin:end]
+        picked = rows.indices[begin:end].astype(indices.dtype, copy=False)
+        ends = np.zeros(len(picked) + 1, indices.dtype)
+        np.cumsum(indptr[picked + 1] - indptr[picked], out=ends[1:])
+        column, value = np.empty(ends[-1], indices.dtype), np.empty(ends[-1], data.dtype)
+        csr_row_index(len(picked), picked, indptr, indices, data, column, value)
+        csc_matvec(m, len(picked), ends, column, value, rows.data[begin:end], out[at])
     return out
+
+
+def in_rows(rows: Ints, columns: Ints, values: Floats, shape: tuple[int, int]) -> Csr:
+    """CSR of cells that come row by row, ascending; what SciPy would sort, add up and check is taken as it is."""
+    indptr = np.zeros(shape[0] + 1, np.int32)
+    np.cumsum(np.bincount(rows, minlength=shape[0]), out=indptr[1:])
+    return sp.csr_matrix((values, columns.astype(np.int32), indptr), shape=shape)
 
 
 def unit_rows(matrix: Csr) -> Csr:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..data.histories import Csr, Floats, Histories, Ints, TrainData
-from .base import high_cells, places, product, unknown_rows
+from .base import high_cells, in_rows, places, product, unknown_rows
 
 
 def nearest_mean(closeness: Floats, k: int) -> Csr:
@@ -24,7 +23,7 @@ def nearest_mean(closeness: Floats, k: int) -> Csr:
     kept = places(rows, len(closeness)) < k
     rows, columns = rows[kept], columns[kept]
     share = (1 / np.bincount(rows, minlength=len(closeness))[rows]).astype(np.float32)
-    return sp.csr_matrix((share, (rows, columns)), shape=closeness.shape)
+    return in_rows(rows, columns, share, closeness.shape)
 
 
 def squared_lengths(matrix: Csr) -> Floats:

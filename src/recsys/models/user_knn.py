@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..data.histories import Csr, Floats, Histories, Ints, TrainData
-from .base import high_cells, places, product, unit_rows, unknown_rows
+from .base import high_cells, in_rows, places, product, unit_rows, unknown_rows
 
 
 def nearest(similarity: Floats, k: int) -> Csr:
@@ -31,7 +30,7 @@ def _first(rows: Ints, columns: Ints, values: Floats, k: int, shape: tuple[int, 
     order = np.lexsort((columns, -values, rows))
     rows, columns, values = rows[order], columns[order], values[order]
     kept = (places(rows, shape[0]) < k) & (values > 0)
-    return sp.csr_matrix((values[kept], (rows[kept], columns[kept])), shape=shape)
+    return in_rows(rows[kept], columns[kept], values[kept], shape)
 
 
 @dataclass(kw_only=True)
