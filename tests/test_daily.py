@@ -16,7 +16,6 @@ from click.testing import CliRunner
 from recsys import daily, dated_folders
 from recsys.cli import main
 from recsys.daily import of_day, publish_due
-from recsys.daily_kits import KitMoments, latest_day
 from recsys.daily_shop import open_shop, prepare
 from recsys.data.synthetic.dirty_events import as_texts, dirty_events
 from recsys.data.synthetic.moments_shop import EVENT
@@ -276,18 +275,7 @@ def test_hashed_ids_go_out_and_come_back(config, told, events, last, folder, tmp
     assert facts["set_aside"]["unknown_customer"] == events["customer_id"].count()
 
 
-def test_a_kit_serves_no_date_that_began_before_it_ended(config, last, tmp_path) -> None:
-    noon = datetime(2024, 7, 10, 12, tzinfo=UTC)
-    moments = KitMoments(noon, datetime(2024, 7, 1, tzinfo=UTC), "UTC")
-    assert [moments.name_for(date(2024, 7, day)) for day in (1, 9, 10, 11)] == ["test", "test", "test", "now"]
-    with pytest.raises(InputError, match=r"no kit of offers may serve 2024-06-30.*--kit now"):
-        moments.name_for(date(2024, 6, 30))
-    assert moments.name_for(date(2024, 6, 30), "now") == "now"
-    berlin = replace(moments, time_zone="Europe/Berlin")
-    assert [berlin.serves("test", date(2024, 7, day)) for day in (1, 2)] == [False, True]
-    with pytest.raises(InputError, match="last_basket"):
-        replace(moments, test=None).name_for(date(2024, 7, 1), "test")
-    assert replace(moments, test=None).name_for(date(2024, 7, 11)) == "now"
+def test_a_date_before_the_kits_needs_one_asked_for_by_name(config, last, tmp_path) -> None:
     early = of_day(config, "now", tmp_path / "due")
     folder = publish(early, last - 60 * DAY)[0]
     assert read_json(folder / "manifest.json")["kit"]["ahead"]
@@ -302,12 +290,7 @@ def test_what_the_catalog_says_is_sold_out_is_so_at_the_end_of_the_orders(config
     assert [shop.kit_on(last - n * DAY).sold_out for n in range(3)] == [("x",), ("x",), ()]
 
 
-def test_the_latest_day_is_today_or_the_day_after_the_last_order(config, last) -> None:
-    order = datetime(2024, 7, 10, 23, tzinfo=UTC)
-    assert latest_day(order, datetime(2024, 7, 11, 4, tzinfo=UTC), "UTC") == date(2024, 7, 11)
-    assert latest_day(order, datetime(2024, 9, 1, tzinfo=UTC), "UTC") == date(2024, 7, 11)
-    assert latest_day(order, datetime(2024, 9, 1, tzinfo=UTC), "Europe/Berlin") == date(2024, 7, 12)
-    assert latest_day(order + 5 * HOUR, datetime(2024, 7, 11, 6, tzinfo=UTC), "UTC") == date(2024, 7, 11)
+def test_days_of_which_nothing_is_known_are_refused(config, last) -> None:
     with pytest.raises(InputError, match=f"give days up to {last}"):
         prepare(config, last, last + DAY, NOW)
     with pytest.raises(InputError, match="turn them round"):
