@@ -62,8 +62,10 @@ SMALL: dict[str, Any] = {  # a training of seconds
     "models": {"als": {"factors": 8, "iterations": 3}, "user_knn": {"k": 20}, "content": {"max_features": 500}},
     "ranker": {"trees": 15, "leaves": 7, "min_leaf": 20, "per_source": 30, "threads": 1, "negatives": 0.3},
     "evaluation": {"resamples": 100, "examples": 2},
+    "offers": {"served": False},  # but by the fixtures below
 }
 
+OFFERING = {"offers.served": True}
 LENIENT = {  # offers of a shop with few joint orders
     "offers.evidence.min_taste_low": 0.8,
     "offers.evidence.min_joint": 5,
@@ -223,13 +225,16 @@ def small_config(small_options) -> Callable[..., Config]:
 @pytest.fixture(scope="session")
 def stages(small_config, made_once) -> Path:
     """The store of a training on the small shop: every stage of it is finished."""
-    return made_once("stages", lambda folder: training.judge(small_config(folder, {"run.store": str(folder)}), NOW))
+    return made_once(
+        "stages", lambda folder: training.judge(small_config(folder, {"run.store": str(folder)} | OFFERING), NOW)
+    )
 
 
 @pytest.fixture(scope="session")
 def trained(small_config, stages, mlflow_store, tmp_path_factory) -> Trained:
     """The small shop trained and registered."""
-    config = small_config(mlflow_store(tmp_path_factory.mktemp("trained")), {"registry.gate.fresh_process": True})
+    changes = {"registry.gate.fresh_process": True} | OFFERING
+    config = small_config(mlflow_store(tmp_path_factory.mktemp("trained")), changes)
     shutil.copytree(stages, config.run.store)
     return Trained(config, *training.train(config, NOW))
 

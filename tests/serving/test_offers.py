@@ -12,7 +12,7 @@ from recsys.offers.kit import OfferKit
 from recsys.serving.options import KINDS, OF_KIND
 from recsys.serving.placements import PLACEMENTS
 from recsys.serving.recommender import Answer, Recommender
-from tests.conftest import LENIENT, NOW
+from tests.conftest import LENIENT, NOW, OFFERING
 
 KEYS = {"kind", "items", "item_names", "list_price", "offer_price", "incentive", "incentive_amount", "reason",
         "probability", "anchor_item"}  # fmt: skip
@@ -21,7 +21,7 @@ KEYS = {"kind", "items", "item_names", "list_price", "offer_price", "incentive",
 @pytest.fixture(scope="module")
 def recommender(small_config, stages, made_once) -> Recommender:
     def fill(folder):
-        config = small_config(folder, LENIENT | {"run.store": str(stages)})
+        config = small_config(folder, LENIENT | OFFERING | {"run.store": str(stages)})
         Recommender.load(training.judge(config, NOW).packaged / "recommender").save(folder / "model")
 
     return Recommender.load(made_once("offering-model", fill) / "model")
