@@ -77,3 +77,9 @@ def no_anchors() -> pl.Expr:
 
 def day_of(time: str) -> pl.Expr:
     return pl.col(time).dt.strftime("%Y-%m-%d")
+
+
+def items_of(number: str | pl.Expr) -> pl.Expr:
+    """1 item, 2 items, …"""
+    n = pl.col(number) if isinstance(number, str) else number
+    return pl.format("{} item{}", n, pl.when(n == 1).then(pl.lit("")).otherwise(pl.lit("s")))

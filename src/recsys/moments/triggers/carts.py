@@ -5,7 +5,7 @@ from datetime import timedelta
 import polars as pl
 
 from recsys.moments.known import Known
-from recsys.moments.triggers.base import NOBODY, day_of, found
+from recsys.moments.triggers.base import NOBODY, day_of, found, items_of
 from recsys.schemas import UTC
 
 
@@ -32,5 +32,5 @@ def carts_left(known: Known, wait: timedelta) -> pl.DataFrame:
     )
     held = held.filter(known.new(pl.col("due"))).with_columns(value=pl.col("anchors").list.len())
     return found(
-        held.with_columns(fact=pl.format("{} items in the cart, the first since {}", "value", day_of("since")))
+        held.with_columns(fact=pl.format("{} in the cart, the first since {}", items_of("value"), day_of("since")))
     )

@@ -6,7 +6,7 @@ from typing import ClassVar
 import polars as pl
 
 from recsys.moments.known import Known
-from recsys.moments.triggers.base import OfferKind, Trigger, found, latest_of_each, with_anchors
+from recsys.moments.triggers.base import OfferKind, Trigger, found, items_of, latest_of_each, with_anchors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,5 +23,5 @@ class OrderConfirmation(Trigger):
     def find(self, known: Known) -> pl.DataFrame:
         orders = with_anchors(known, latest_of_each(known.new_orders()))
         return found(
-            orders.with_columns(since="ordered_at", fact=pl.format("order {} of {} items", "order_id", "lines"))
+            orders.with_columns(since="ordered_at", fact=pl.format("order {} of {}", "order_id", items_of("lines")))
         )

@@ -9,7 +9,7 @@ from typing import ClassVar
 import polars as pl
 
 from recsys.moments.known import Known
-from recsys.moments.triggers.base import FOUND, OfferKind, Trigger, day_of, days, found
+from recsys.moments.triggers.base import FOUND, OfferKind, Trigger, day_of, days, found, items_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,5 +35,5 @@ class ReorderDue(Trigger):
             since=pl.col("expected_at").min(),
             value=pl.col("probability").max().cast(pl.Float64),
         )
-        fact = pl.format("{} items expected from {} on", pl.col("anchors").list.len(), day_of("since"))
+        fact = pl.format("{} expected from {} on", items_of(pl.col("anchors").list.len()), day_of("since"))
         return found(told.with_columns(fact=fact))
