@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,14 @@ def test_what_no_offer_can_be_made_of_is_refused(ask, customer, basket, options,
     assert reason in answer.error
     assert not answer.offers
     assert not answer.why_none
+
+
+def test_a_customer_without_a_usual_item_is_no_error(recommender, kit):
+    bare = replace(
+        kit, seller=replace(kit.seller, shelf=replace(kit.shelf, prices=np.full(len(kit.shelf.items), np.nan)))
+    )
+    asked = ([kit.customers.ids[0]], [[]], ['{"kind": "upsell"}'])
+    assert replace(recommender, kit=bare).recommend(*asked)[0].why_none.startswith("the customer has no usual item")
 
 
 def test_a_model_without_a_kit_says_so(fitted):

@@ -50,10 +50,12 @@ def _upsell(kit: OfferKit, request: Request, barred: np.ndarray) -> Offered:
     anchors = [request.options.anchor] if request.options.anchor is not None else known[:MOST_ANCHORS]
     who, barred = _who(kit, request), _with_cart(barred, request)
     anchors = anchors or list(kit.usual(request.owner))
+    if not anchors and request.owner >= 0:
+        return Offered((), why_none="the customer has no usual item whose type and price are known")
     if not anchors:
         raise InputError(
             "kind upsell needs an item to go up from: options.anchor is not given, the basket holds no known item and "
-            "the customer has no usual one; give an anchor"
+            "the customer is not known; give an anchor"
         )
     k = kit.most("upsell", 1) if request.k is None else request.k
     found = Offered((), why_none="")
