@@ -1,6 +1,5 @@
 """The files of a day, and what its manifest counts."""
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ from recsys.moments.day_tables import (
     due_table,
     offers_table,
 )
-from recsys.offer_tables import flat
+from recsys.offer_tables import counted, write_copies
 from recsys.offers.shelf import Shelf
-from recsys.scoring.exports import write_csv
 
 NAMES = ("offers", "dropped", "due", "customers", "rule_costs", "customer_costs", "rejected_events")
 
@@ -42,27 +40,15 @@ def tables_of(day: date, verdict: Verdict, due: pl.DataFrame, rejected: pl.DataF
 
 def write_tables(folder: Path, tables: dict[str, pl.DataFrame], options: DailyOptions) -> dict[str, int | None]:
     """Path → rows of each file."""
-    written: dict[str, int | None] = dict(_exports(folder, "offers", tables["offers"], options))
+    written: dict[str, int | None] = dict(write_copies(folder, "offers", tables["offers"], options))
     (folder / "channels").mkdir()
     for channel in sorted(tables["due"]["channel"].unique()):
         own = tables["offers"].filter(pl.col("channel") == channel)
-        written |= dict(_exports(folder, f"channels/{channel}", own, options))
+        written |= dict(write_copies(folder, f"channels/{channel}", own, options))
     for name in NAMES[1:]:
         tables[name].write_parquet(folder / f"{name}.parquet")
         written[f"{name}.parquet"] = tables[name].height
     return written
-
-
-def _exports(folder: Path, name: str, table: pl.DataFrame, options: DailyOptions) -> Iterator[tuple[str, int]]:
-    """Parquet and JSON lines as they are, CSV with cells that a spreadsheet could run made harmless."""
-    table.write_parquet(folder / f"{name}.parquet")
-    yield f"{name}.parquet", table.height
-    if "csv" in options.exports:
-        write_csv(folder / f"{name}.csv", flat(table), options)
-        yield f"{name}.csv", table.height
-    if "jsonl" in options.exports:
-        table.write_ndjson(folder / f"{name}.jsonl")
-        yield f"{name}.jsonl", table.height
 
 
 def counts_of(tables: dict[str, pl.DataFrame], customers: int) -> dict[str, Any]:
@@ -71,20 +57,16 @@ def counts_of(tables: dict[str, pl.DataFrame], customers: int) -> dict[str, Any]
     `customers`: all that are known; those to whom nothing is due are the rest.
     """
 
-    def by(table: pl.DataFrame, *names: str) -> dict[str, int]:
-        found = table.group_by(names).len().sort(names)
-        return {" ".join(map(str, keys)): n for *keys, n in found.iter_rows()}
-
     due, offers, told = tables["due"], tables["offers"], tables["customers"]
     return {
         "due": due.height,
-        "by_trigger": by(due, "trigger"),
-        "by_outcome": by(due, "outcome"),
-        "refused": by(due.filter(pl.col("outcome") == "refused"), "reason"),
+        "by_trigger": counted(due, "trigger"),
+        "by_outcome": counted(due, "outcome"),
+        "refused": counted(due.filter(pl.col("outcome") == "refused"), "reason"),
         "offers": offers.height,
         "lists": offers["key"].n_unique(),
-        "by_channel": by(offers, "channel", "kind"),
+        "by_channel": counted(offers, "channel", "kind"),
         "dropped": tables["dropped"].height,
-        "by_rule": by(tables["dropped"], "rule"),
-        "customers": by(told, "outcome") | {"nothing due": customers - told.height},
+        "by_rule": counted(tables["dropped"], "rule"),
+        "customers": counted(told, "outcome") | {"nothing due": customers - told.height},
     }

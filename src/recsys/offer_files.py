@@ -29,7 +29,7 @@ from recsys import folders
 from recsys.config import Config, as_dict
 from recsys.hashing import hash_id, key_from_environment
 from recsys.offer_kits import KitStages, make_kit
-from recsys.offer_tables import Shown, bundle_table, dropped_table, flat, offer_table
+from recsys.offer_tables import Shown, bundle_table, counted, dropped_table, offer_table, write_copies
 from recsys.offers.channels import CHANNELS, Batch, cart_bundles, customers_mail, page_items, product_pages
 from recsys.offers.kit import OfferKit
 from recsys.offers.options import OffersOptions
@@ -38,7 +38,6 @@ from recsys.progress import step
 from recsys.ranking.blend import by_block
 from recsys.registry.playbook_page import write_playbook
 from recsys.scoring.customers import file_digest, read_ids, who
-from recsys.scoring.exports import write_csv
 from recsys.stages import sweep
 
 COPIES = ("out", "keep")  # options on which no content depends
@@ -146,37 +145,21 @@ def _write(
     (folder / "channels").mkdir()
     tables = {"offers": table, "bundles": bundle_table(kit.found, bundled, kit.shelf)}
     tables |= {f"channels/{name}": table.filter(pl.col("channel") == name) for name in CHANNELS}
-    written = list(chain.from_iterable(_write_each(folder, name, one, options) for name, one in tables.items()))
+    written = list(chain.from_iterable(write_copies(folder, name, one, options) for name, one in tables.items()))
     for name, one in (("dropped", refused), ("customers", told)):
         one.write_parquet(folder / f"{name}.parquet")
         written.append((f"{name}.parquet", one.height))
     return dict(written)
 
 
-def _write_each(folder: Path, name: str, table: pl.DataFrame, options: OffersOptions) -> Iterator[tuple[str, int]]:
-    """Parquet and JSON lines as they are, CSV with cells that a spreadsheet could run made harmless."""
-    table.write_parquet(folder / f"{name}.parquet")
-    yield f"{name}.parquet", table.height
-    if "csv" in options.exports:
-        write_csv(folder / f"{name}.csv", flat(table), options)
-        yield f"{name}.csv", table.height
-    if "jsonl" in options.exports:
-        table.write_ndjson(folder / f"{name}.jsonl")
-        yield f"{name}.jsonl", table.height
-
-
 def _counts(table: pl.DataFrame, refused: pl.DataFrame, told: pl.DataFrame) -> dict[str, Any]:
     """Offers by channel and kind, refused ones by rule, customers by outcome, reasons of those without an offer."""
 
-    def by(frame: pl.DataFrame, *names: str) -> dict[str, int]:
-        found = frame.group_by(names).len().sort(names)
-        return {" ".join(map(str, keys)): n for *keys, n in found.iter_rows()}
-
     without = told.filter(pl.col("outcome") != "offered")
     return {
-        "offers": table.height, "by_channel": by(table, "channel", "kind"), "dropped": refused.height,
-        "by_rule": by(refused, "channel", "kind", "rule"), "customers": by(told, "outcome"),
-        "without_offer": by(without, "outcome", "reason"),
+        "offers": table.height, "by_channel": counted(table, "channel", "kind"), "dropped": refused.height,
+        "by_rule": counted(refused, "channel", "kind", "rule"), "customers": counted(told, "outcome"),
+        "without_offer": counted(without, "outcome", "reason"),
     }  # fmt: skip
 
 

@@ -1,31 +1,24 @@
 """Offers as tables: a row per offer, with names, prices, incentive, reason and place in its list."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import polars as pl
 
 from recsys.offers.bundles import Bundle
-from recsys.offers.plain import plain_offer
+from recsys.offers.plain import with_anchors
 from recsys.offers.rules import Dropped, Offer
 from recsys.offers.shelf import Shelf
+from recsys.schemas import OFFERED
+from recsys.scoring.exports import CsvOptions, write_csv
 
 OFFERS: dict[str, Any] = {
     "channel": pl.String,  # product_page | email | cart
-    "kind": pl.String,  # cross_sell | upsell | bundle
     "customer_id": pl.String,  # null = anybody
     "rank": pl.Int32,  # 1 = best of its list
-    "anchor_items": pl.List(pl.String),  # what the offer starts from; empty for a bundle
-    "anchor_names": pl.List(pl.String),
-    "items": pl.List(pl.String),
-    "item_names": pl.List(pl.String),
-    "list_price": pl.Float64,  # null = unknown
-    "offer_price": pl.Float64,
-    "incentive": pl.String,  # none | percent | free_shipping | trial | points
-    "incentive_amount": pl.Float64,
-    "reason": pl.String,
-    "probability": pl.Float64,  # that an order holds the items; null where no ranker says it
+    **OFFERED,
 }
 DROPPED: dict[str, Any] = {
     **{name: kind for name, kind in OFFERS.items() if name != "rank"},
@@ -72,11 +65,9 @@ def dropped_table(channel: str, dropped: Iterable[Dropped], shelf: Shelf, shown:
 
 def _row(channel: str, offer: Offer, shelf: Shelf, shown: Shown) -> dict[str, Any]:
     return {
-        **plain_offer(offer, shelf),
+        **with_anchors(offer, shelf),
         "channel": channel,
         "customer_id": None if offer.customer_id is None else shown(offer.customer_id),
-        "anchor_items": list(offer.anchor_items),
-        "anchor_names": [shelf.name(item) for item in offer.anchor_items],
     }
 
 
@@ -112,3 +103,28 @@ def flat(table: pl.DataFrame) -> pl.DataFrame:
     """Lists as text, for CSV; ids that hold the separator stay exact in Parquet and JSON lines alone."""
     lists = [name for name, kind in table.schema.items() if kind == pl.List(pl.String)]
     return table.with_columns(pl.col(name).list.join(SEPARATOR) for name in lists)
+
+
+class ExportOptions(CsvOptions, Protocol):
+    """Which copies stand beside Parquet."""
+
+    @property
+    def exports(self) -> Collection[str]: ...
+
+
+def write_copies(folder: Path, name: str, table: pl.DataFrame, options: ExportOptions) -> Iterator[tuple[str, int]]:
+    """(file, rows): Parquet and JSON lines as they are, CSV with cells that a spreadsheet could run made harmless."""
+    table.write_parquet(folder / f"{name}.parquet")
+    yield f"{name}.parquet", table.height
+    if "csv" in options.exports:
+        write_csv(folder / f"{name}.csv", flat(table), options)
+        yield f"{name}.csv", table.height
+    if "jsonl" in options.exports:
+        table.write_ndjson(folder / f"{name}.jsonl")
+        yield f"{name}.jsonl", table.height
+
+
+def counted(table: pl.DataFrame, *names: str) -> dict[str, int]:
+    """Rows by the values of these columns, joined by a space."""
+    found = table.group_by(names).len().sort(names)
+    return {" ".join(map(str, keys)): n for *keys, n in found.iter_rows()}

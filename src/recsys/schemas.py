@@ -53,6 +53,20 @@ REJECTED = {
     "raw": pl.String,  # the whole row as JSON
 }
 
+OFFERED = {  # what every table of offers tells of one
+    "kind": pl.String,  # cross_sell | upsell | bundle
+    "anchor_items": pl.List(pl.String),  # what the offer starts from; empty for a bundle
+    "anchor_names": pl.List(pl.String),
+    "items": pl.List(pl.String),
+    "item_names": pl.List(pl.String),
+    "list_price": pl.Float64,  # null = unknown
+    "offer_price": pl.Float64,
+    "incentive": pl.String,  # none | percent | free_shipping | trial | points
+    "incentive_amount": pl.Float64,
+    "reason": pl.String,
+    "probability": pl.Float64,  # that an order holds the items; null where no ranker says it
+}
+
 EVENTS = {
     "customer_id": pl.String,  # null only for kinds that may concern everybody
     "kind": pl.String,  # one of data.events.KINDS

@@ -88,6 +88,23 @@ def test_upgrades_of_a_cart_and_of_what_is_usual(ask, kit):
     assert "needs an item to go up from" in ask("nobody", ["?"], kind="upsell").error
 
 
+def test_an_upgrade_of_two_items_of_a_cart_is_offered_once(ask, kit):
+    best = {i: found[0].items[0] for i in kit.shelf.items.ids if (found := kit.upsell(i).offers)}
+    one, other = next((a, b) for a in best for b in best if a < b and best[a] == best[b])
+    items = [row["items"][0] for row in offers(ask(basket=[one, other], kind="upsell", k=2))]
+    assert items[0] == best[one]
+    assert len(set(items)) == len(items)
+
+
+def test_a_loaded_model_is_warm(recommender):
+    """What is made on first use is there before the first request."""
+    cold = replace(recommender, kit=replace(recommender.kit))
+    assert "_facts" not in vars(cold.kit)
+    cold.warm()
+    assert "_facts" in vars(cold.kit)
+    assert "explainer" in vars(cold)
+
+
 def test_bundles_complete_a_cart(ask, kit):
     bundle = kit.bundles().offers[0]
     assert offers(ask(kind="bundle", k=1))[0]["items"] == list(bundle.items)

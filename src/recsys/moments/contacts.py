@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from recsys.data.histories import IdMap, Ints, carts
+from recsys.data.histories import IdMap, Ints
 from recsys.data.interactions import InteractionOptions, histories_of, lines_before
 from recsys.moments.known import Known
 from recsys.moments.options import TriggersOptions
@@ -28,7 +28,6 @@ from recsys.ranking.blend import by_block
 
 NO_ANCHOR = "the offers know none of the items it starts from, and no order of the customer"
 NO_STEP = "no step up from what is usual"
-NO_COMPANY = "nothing goes with it"
 
 
 Silent = tuple[str, datetime | None]  # a rule that refuses whatever is offered, and when it ends
@@ -144,14 +143,8 @@ def _with(kit: OfferKit, asked: Contact, found: Suggestions | None) -> Contact:
 def _suggested(kit: OfferKit, placement: str, rows: Ints, anchors: Sequence[tuple[str, ...]]) -> list[Suggestions]:
     if not len(rows):
         return []
-    baskets = carts([kit.shelf.items.positions(own) for own in anchors], len(kit.shelf.items))
-    queries = kit.seller.histories.take(rows).with_cart(baskets)
-    k = kit.slots(placement) + kit.options.spare
-    answers = kit.seller.answer(placement, queries, anchors, k, kit.sold_out)
-    return [
-        Suggestions(kept, left_out, names, (), False, "" if kept else NO_COMPANY)
-        for (kept, left_out), names in zip(answers, anchors, strict=True)
-    ]
+    histories = kit.seller.histories.take(rows)  # keeps whose they are in the fit, which no place here tells
+    return kit.seller.suggest(placement, histories, anchors, kit.slots(placement) + kit.options.spare, kit.sold_out)
 
 
 def _upsell(kit: OfferKit, asked: list[Contact], anchors: Sequence[Sequence[str]]) -> list[Contact]:

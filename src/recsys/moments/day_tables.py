@@ -10,27 +10,17 @@ import polars as pl
 
 from recsys.moments.day import Judged
 from recsys.moments.due import DUE
-from recsys.offers.plain import plain_offer
+from recsys.offers.plain import with_anchors
 from recsys.offers.rules import Dropped, Offer
 from recsys.offers.shelf import Shelf
-from recsys.schemas import UTC
+from recsys.schemas import OFFERED, UTC
 
 MADE: dict[str, Any] = {  # of every offer that was made
     "date": pl.Date,
     "customer_id": pl.String,
     "channel": pl.String,
     "trigger": pl.String,
-    "kind": pl.String,  # cross_sell | upsell
-    "anchor_items": pl.List(pl.String),  # what the offer starts from
-    "anchor_names": pl.List(pl.String),
-    "items": pl.List(pl.String),
-    "item_names": pl.List(pl.String),
-    "list_price": pl.Float64,  # null = unknown
-    "offer_price": pl.Float64,
-    "incentive": pl.String,  # none | percent | free_shipping | trial | points
-    "incentive_amount": pl.Float64,
-    "probability": pl.Float64,  # that an order holds the items; null where no ranker says it
-    "reason": pl.String,
+    **OFFERED,
 }
 OFFERS: dict[str, Any] = {
     "key": pl.String,  # of the list; whatever becomes of it comes back as events with this key
@@ -106,13 +96,11 @@ def key_of(one: Judged, day: date, shown: Shown) -> str | None:
 
 def _made(one: Judged, offer: Offer, day: date, shelf: Shelf, shown: Shown) -> dict[str, Any]:
     return {
-        **plain_offer(offer, shelf),
+        **with_anchors(offer, shelf),
         "date": day,
         "customer_id": shown(one.contact.customer_id),
         "channel": one.contact.channel,
         "trigger": one.contact.trigger,
-        "anchor_items": list(offer.anchor_items),
-        "anchor_names": [shelf.name(item) for item in offer.anchor_items],
     }
 
 

@@ -11,7 +11,7 @@ from itertools import chain
 
 import numpy as np
 
-from ..data.histories import Histories, Ints, carts
+from ..data.histories import Ints
 from .cross_seller import Suggestions
 from .kit import Offered, OfferKit
 from .rules import Dropped, Offer
@@ -41,8 +41,7 @@ def product_pages(kit: OfferKit, pages: Sequence[str]) -> Batch:
     rules = kit.rules_of({}, {})
     up = kit.most("upsell", 1) + kit.options.spare
     anchors = [(page,) for page in pages]
-    queries = _with_carts(kit, np.full(len(pages), -1), anchors)
-    answers = _suggested(kit, "product", queries, anchors)
+    answers = _suggested(kit, "product", np.full(len(pages), -1), anchors)
     found = [kit.of_suggestions(one, None, rules) for one in answers]
     found += [kit.of_upgrades(kit.upgrades(page, k=up), None, rules) for page in pages]
     return _batch("product_page", found, {})
@@ -57,8 +56,7 @@ def customers_mail(kit: OfferKit, rows: Ints) -> Batch:
         return _batch("email", [], silent)
     ids, anchors = [kit.customers.ids[row] for row in rows], [latest[int(row)] for row in rows]
     rules = kit.rules_of({}, kit.owned_durables(rows))
-    queries = _with_carts(kit, rows, anchors)
-    answers = _suggested(kit, "post_purchase", queries, anchors)
+    answers = _suggested(kit, "post_purchase", rows, anchors)
     found: list[Offered] = []
     for who, row, beside in zip(ids, rows, answers, strict=True):
         own = [kit.of_suggestions(beside, who, rules)]
@@ -78,20 +76,9 @@ def cart_bundles(kit: OfferKit) -> Batch:
     return _batch("cart", [kit.bundles()], {})
 
 
-def _suggested(
-    kit: OfferKit, placement: str, queries: Histories, anchors: Sequence[tuple[str, ...]]
-) -> list[Suggestions]:
-    answers = kit.seller.answer(placement, queries, anchors, kit.slots(placement) + kit.options.spare, kit.sold_out)
-    why = "nothing goes with it"
-    return [
-        Suggestions(kept, left_out, names, (), False, "" if kept else why)
-        for (kept, left_out), names in zip(answers, anchors, strict=True)
-    ]
-
-
-def _with_carts(kit: OfferKit, rows: Ints, baskets: Sequence[tuple[str, ...]]) -> Histories:
-    known = [kit.shelf.items.positions(basket) for basket in baskets]
-    return kit.seller.histories.take_or_blank(rows).with_cart(carts(known, len(kit.shelf.items)))
+def _suggested(kit: OfferKit, placement: str, rows: Ints, anchors: Sequence[tuple[str, ...]]) -> list[Suggestions]:
+    histories = kit.seller.histories.take_or_blank(rows)
+    return kit.seller.suggest(placement, histories, anchors, kit.slots(placement) + kit.options.spare, kit.sold_out)
 
 
 def _batch(channel: str, found: list[Offered], silent: dict[str, str]) -> Batch:

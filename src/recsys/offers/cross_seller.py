@@ -65,6 +65,9 @@ WORDS = {
 }  # fmt: skip
 
 
+NO_COMPANY = "nothing goes with it"
+
+
 @dataclass(frozen=True)
 class Suggestion:
     """An item to offer. `evidence`: its strongest pair with the basket, None where no pair has evidence.
@@ -169,6 +172,22 @@ class CrossSeller:
         ((kept, left_out),) = self.answer(placement, queries, [known], k, unavailable, both, least)
         why = "" if kept else f"all {len(left_out)} candidates were left out" if left_out else "nothing is a candidate"
         return Suggestions(kept, left_out, *facts, why)
+
+    def suggest(
+        self,
+        placement: str,
+        histories: Histories,
+        anchors: Sequence[tuple[str, ...]],
+        k: int,
+        unavailable: Collection[str] = (),
+    ) -> list[Suggestions]:
+        """Suggestions for a block: the customers' histories, and a basket of known items, at least one, for each."""
+        baskets = carts([self.shelf.items.positions(own) for own in anchors], len(self.shelf.items))
+        answers = self.answer(placement, histories.with_cart(baskets), anchors, k, unavailable)
+        return [
+            Suggestions(kept, left_out, names, (), False, "" if kept else NO_COMPANY)
+            for (kept, left_out), names in zip(answers, anchors, strict=True)
+        ]
 
     def answer(
         self,

@@ -19,3 +19,9 @@ def plain_offer(offer: Offer, shelf: Shelf) -> dict[str, Any]:
         "reason": offer.reason,
         "probability": offer.probability,
     }
+
+
+def with_anchors(offer: Offer, shelf: Shelf) -> dict[str, Any]:
+    """The same, and what the offer starts from."""
+    names = [shelf.name(item) for item in offer.anchor_items]
+    return {**plain_offer(offer, shelf), "anchor_items": list(offer.anchor_items), "anchor_names": names}
