@@ -6,6 +6,7 @@ A trigger is found on the day after its moment: the daily run knows all of [earl
                │                                                the run of the day
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
@@ -29,7 +30,7 @@ NOBODY = pl.DataFrame(schema=FOUND)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trigger:
+class Trigger(ABC):
     """The parameters are fields; `find` gives FOUND, at most one row per customer, of the moments new today."""
 
     enabled: bool = True  # whether it is looked for
@@ -41,8 +42,8 @@ class Trigger:
     moment: ClassVar[str]  # when, in words
     why: ClassVar[str]  # why an offer works then
 
-    def find(self, known: Known) -> pl.DataFrame:
-        raise NotImplementedError
+    @abstractmethod
+    def find(self, known: Known) -> pl.DataFrame: ...
 
 
 def days(number: float) -> timedelta:
