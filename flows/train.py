@@ -104,7 +104,7 @@ def report(options: Options, stages: dict[str, Any], registered: dict[str, Any],
 
 def _finished(stages: dict[str, Any]) -> finish.Finished:
     learned, watched = [Path(p) for p in stages["learned"]], {k: Path(p) for k, p in stages["watched"].items()}
-    single = {k: Path(v) for k, v in stages.items() if k not in ("learned", "watched")}
+    single = {k: Path(v) for k, v in stages.items() if v is not None and k not in ("learned", "watched")}
     return finish.Finished(learned=learned, watched=watched, **single)
 
 
@@ -132,7 +132,8 @@ def train_all(config: str, settings: list[str] | None) -> dict[str, Any]:
     model = package_model(options, matrices, deployed, ranker, evaluation, offers)
     watched[watch.LISTS] = watch_lists(options, orders, model)
     stages = {"ingested": orders, "matrices": matrices, "learned": learned, "blended": ranker, "judged": judged,
-              "deployed": deployed, "evaluated": evaluation, "packaged": model, "watched": watched}  # fmt: skip
+              "deployed": deployed, "evaluated": evaluation, "packaged": model, "offers": offers,
+              "watched": watched}  # fmt: skip
     registered = register(options, stages, now)
     page = report(options, stages, registered, now)
     tell(evaluation, page, registered)

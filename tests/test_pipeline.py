@@ -68,7 +68,16 @@ def test_the_report_holds_all_that_people_and_programs_read(trained):
     assert len(list((latest / "figures").glob("*.png"))) >= 6
     run = pipeline.read_json(latest / "run.json")
     assert run["queries"]["cart"] == run["queries"]["next_basket"] > 20
-    assert run["seconds"].keys() >= {"ingest", "matrices", "learn 1", "learn 2", "blend", "evaluate", "package"}
+    assert run["seconds"].keys() >= {
+        "ingest",
+        "matrices",
+        "learn 1",
+        "learn 2",
+        "blend",
+        "evaluate",
+        "offers",
+        "package",
+    }
 
 
 def test_metrics_are_records_of_every_contender_task_segment_metric_and_k(trained):

@@ -55,6 +55,7 @@ class Finished:
     deployed: Path
     evaluated: Path
     packaged: Path
+    offers: Path | None = None  # the kit, where the model makes offers
     watched: dict[str, Path] = field(default_factory=dict)  # orders, lists: compared with the last accepted run
 
     def stages(self) -> dict[str, Path]:
@@ -62,7 +63,8 @@ class Finished:
         return {
             "ingest": self.ingested, "matrices": self.matrices, **learned, "blend": self.blended,
             "fit before the test": self.judged, "evaluate": self.evaluated, "fit on everything": self.deployed,
-            "package": self.packaged, **{f"compare {part}": path for part, path in self.watched.items()},
+            **({"offers": self.offers} if self.offers else {}), "package": self.packaged,
+            **{f"compare {part}": path for part, path in self.watched.items()},
         }  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def judge(config: Config, now: datetime, gate: bool = False) -> Finished:
         packaged = pipeline.package(config, matrices, deployed, blended, evaluated, kit, pipeline.NOW)
     with step("compare lists"):
         watched[watch.LISTS] = watch.watch_lists(config, ingested, packaged, gate)
-    return Finished(ingested, matrices, learned, blended, judged, deployed, evaluated, packaged, watched)
+    return Finished(ingested, matrices, learned, blended, judged, deployed, evaluated, packaged, kit, watched)
 
 
 def train(config: Config, now: datetime) -> tuple[Path, dict[str, Any]]:
