@@ -106,8 +106,8 @@ def intake(checked: Checked, checks: list[Check]) -> dict[str, Any]:
         "returns_matched": facts["returns"],
         "first": facts["first_order"],
         "last": facts["last_order"],
-        "customers": checked.orders["customer_id"].drop_nulls().n_unique(),
-        "orders": checked.orders["order_id"].n_unique(),
+        "customers": checked.lines["customer_id"].drop_nulls().n_unique(),
+        "orders": checked.lines["order_id"].n_unique(),
         "rules": refused.filter(pl.col("rows") > 0)
         .sort("rows", "rule", descending=[True, False])
         .select("rule", "rows")

@@ -144,6 +144,7 @@ def item_texts(table: pl.DataFrame, columns: Mapping[str, str], options: Catalog
 
 def catalog_from_texts(purchases: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
     """As `catalog_from_orders`, of the `item_texts` of all rows."""
+    purchases = purchases.with_columns(pl.col("item_id").cast(pl.String))
     items = purchases.select("item_id").unique()
     for name in texts.columns:
         counted = _most_frequent(purchases["item_id"], texts[name].gather(purchases["row"]))
@@ -170,7 +171,7 @@ def complete_catalog(items: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
 
     That is the median of the accepted prices of the item's last 90 days of sales.
     """
-    sold = orders.select("item_id").unique().join(items, on="item_id", how="anti")
+    sold = orders.select(pl.col("item_id").unique().cast(pl.String)).join(items, on="item_id", how="anti")
     last = pl.col("ordered_at").max().over("item_id")
     prices = (
         orders.lazy()
@@ -179,6 +180,7 @@ def complete_catalog(items: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("ordered_at") > last - PRICE_SPAN)
         .group_by("item_id")
         .agg(paid=pl.col("unit_price").median())
+        .with_columns(pl.col("item_id").cast(pl.String))
         .collect()
     )
     catalog = (

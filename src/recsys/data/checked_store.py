@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from recsys.data.coding import IDS
 from recsys.data.ingest import COUNTS, Checked
 from recsys.errors import InputError
 
@@ -20,7 +21,9 @@ def write_checked(checked: Checked, directory: Path) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
-        for name in TABLES:
+        as_text = [pl.col(name).cast(pl.String) for name in IDS]
+        checked.lines.lazy().with_columns(as_text).sink_parquet(fresh / "orders.parquet", statistics=True)
+        for name in TABLES[1:]:
             getattr(checked, name).write_parquet(fresh / f"{name}.parquet", statistics=True)
         (fresh / "ingest.json").write_text(json.dumps(ingest_facts(checked), indent=2, ensure_ascii=False))
         fresh.chmod(0o755)  # mkdtemp makes it private
@@ -50,10 +53,10 @@ def _swap(fresh: Path, directory: Path) -> None:
 
 def ingest_facts(checked: Checked) -> dict[str, Any]:
     """What ingest.json holds: rows read, kept and rejected, what became of them, time span, digests."""
-    first, last = checked.orders["ordered_at"].min(), checked.orders["ordered_at"].max()
+    first, last = checked.lines["ordered_at"].min(), checked.lines["ordered_at"].max()
     return {
         "read": checked.read,
-        "kept": checked.orders.height,
+        "kept": checked.lines.height,
         "merged": checked.count("kept", "merged_lines"),
         "returns": checked.count("kept", "returns_matched"),
         "guests": checked.count("noted", "guest_lines"),

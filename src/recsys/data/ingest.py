@@ -22,6 +22,7 @@ from recsys.data.catalog import (
     complete_catalog,
     read_catalog,
 )
+from recsys.data.coding import texts
 from recsys.data.lines import OrdersOptions
 from recsys.data.order_files import Keep, order_lines
 from recsys.data.rejected import rejected_rows
@@ -48,19 +49,24 @@ class DataOptions:
 class Checked:
     """What was kept and what was refused.
 
-    `orders`: schemas.Orders; `catalog`: schemas.Catalog; `rejected`: schemas.REJECTED. `counts`: table
+    `lines`: schemas.Orders, ids coded or as text; `catalog`: schemas.Catalog; `rejected`: schemas.REJECTED. `counts`: table
     (orders, catalog), outcome (kept, rejected, noted), rule, rows; kept and rejected rows of orders add up to
     `read`, the order rows read. `digests`: SHA-256 of the content of each source file. `files`: of orders, all
     and those read this time; the others were kept from before.
     """
 
-    orders: pl.DataFrame
+    lines: pl.DataFrame
     catalog: pl.DataFrame
     rejected: pl.DataFrame
     counts: pl.DataFrame
     read: int
     digests: dict[str, str]
     files: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def orders(self) -> pl.DataFrame:
+        """`lines` with ids as text."""
+        return texts(self.lines)
 
     def count(self, outcome: str, rule: str | None = None, table: str = "orders") -> int:
         """Rows of that outcome (and rule); 0 where there were none."""
@@ -71,7 +77,7 @@ class Checked:
     def sufficiency(self, options: SufficiencyOptions | None = None, queries: int | None = None) -> list[Check]:
         """The verdict on this data; `queries`: held-out moments, None where not known yet."""
         rejected = self.count("rejected")
-        return judge(self.orders, read=self.read, rejected=rejected, queries=queries, options=options)
+        return judge(self.lines, read=self.read, rejected=rejected, queries=queries, options=options)
 
 
 def ingest(options: DataOptions, now: datetime, keep: Keep | None = None) -> Checked:
@@ -86,7 +92,7 @@ def ingest(options: DataOptions, now: datetime, keep: Keep | None = None) -> Che
     items_source = _catalog_source(options.catalog)
     read = read_catalog(items_source, options.catalog) if items_source else None
     valid = validate_lines(
-        source.lines,
+        source.blocks(),
         options.validation,
         now,
         priced=bool({"unit_price", "line_value"} & {*source.mapping, *options.orders.constants}),
@@ -97,8 +103,8 @@ def ingest(options: DataOptions, now: datetime, keep: Keep | None = None) -> Che
     rejected = source.rejected(valid.refused)
     out = rejected_rows(items_source, read.refused, read.fields, {}) if items_source and read else rejected[:0]
     return Checked(
-        orders=valid.orders,
-        catalog=complete_catalog(items, valid.orders),
+        lines=valid.lines,
+        catalog=complete_catalog(items, valid.lines),
         rejected=pl.concat([rejected, out]).select(list(REJECTED)),
         counts=_counts(valid, rejected, read, out),
         read=source.read,

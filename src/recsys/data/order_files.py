@@ -10,7 +10,7 @@ against the item's median, orders of two customers, repeats, returns. So a split
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from recsys.data.sources import (
     find_files,
     format_of,
     is_local,
+    parquet_head,
     read_file,
     read_source,
     refuse_empty,
@@ -43,6 +44,7 @@ from recsys.schemas import REJECTED
 Keep = Callable[[str, Any, Callable[[Path], None]], Path]
 Schema = dict[str, pl.DataType]
 PLACE = "data.orders"
+HELD = 3_000_000  # raw rows
 READING = ("separator", "encoding")  # options on which a file's raw rows depend; Parquet has neither
 MAPPING = ("decimal", "thousands", "nulls", "columns", "constants", "exclude", "exclude_item_pattern",
            "cancellation_pattern", "time_format", "time_zone")  # options on which lines depend  # fmt: skip
@@ -50,12 +52,12 @@ MAPPING = ("decimal", "thousands", "nulls", "columns", "constants", "exclude", "
 
 @dataclass(frozen=True)
 class OrderLines:
-    """`lines`: as of `map_lines`. `texts`: as of `item_texts`, row by row, empty where a catalog has a source.
+    """`blocks()`: lines as of `map_lines`, in as many blocks as files. `texts`: as of `item_texts`, row by row, empty where a catalog has a source.
 
     `rejected(refused)`: the refused rows (row, rule) and the broken lines as they came, columns schemas.REJECTED.
     """
 
-    lines: pl.DataFrame
+    blocks: Callable[[], Iterator[pl.DataFrame]]
     texts: pl.DataFrame
     mapping: dict[str, str]
     read: int  # rows, those that are no records included
@@ -95,7 +97,7 @@ def order_lines(options: OrdersOptions, catalog: CatalogOptions, keep: Keep | No
 
 
 class _Reader:
-    """Reads files at most once; `read` counts them."""
+    """Reads files, as a rule once; `read` counts them. Raw rows are held for a second look up to HELD of them."""
 
     def __init__(self, options: OrdersOptions, keep: Keep) -> None:
         self.options, self.keep = options, keep
@@ -108,9 +110,13 @@ class _Reader:
         reading = {name: getattr(self.options, name) for name in READING} if kind == "csv" else {}
 
         def build(out: Path) -> None:
-            part = self.part(file, digest)
-            part.table.clear().write_ipc(out / "schema.arrow")
-            (out / "rows.json").write_text(json.dumps([part.table.height, part.broken.height]))
+            if kind == "parquet" and not file.partitions:
+                empty, rows, broken = *parquet_head(file, PLACE), 0
+            else:
+                part = self.part(file, digest)
+                empty, rows, broken = part.table.clear(), part.table.height, part.broken.height
+            empty.write_ipc(out / "schema.arrow")
+            (out / "rows.json").write_text(json.dumps([rows, broken]))
 
         kept = self.keep("file", {"content": digest, "format": kind, **reading}, build)
         rows, broken = json.loads((kept / "rows.json").read_text())
@@ -122,8 +128,10 @@ class _Reader:
             part = read_file(file, self.options, PLACE)
             if file_digest(file, None) != digest:
                 raise InputError(f"{PLACE}: {file.name} changed while it was read; wait for the export, run again")
-            self.parts[file.name] = part
             self.read.add(file.name)
+            while self.parts and part.table.height + sum(p.table.height for p in self.parts.values()) > HELD:
+                self.parts.pop(next(iter(self.parts)))
+            self.parts[file.name] = part
         return self.parts[file.name]
 
     def source(self, files: list[OrderFile], schema: Schema) -> Source:
@@ -152,7 +160,7 @@ def _of_table(source: Source, options: OrdersOptions, catalog: CatalogOptions, r
     mapping = map_columns(source.table.columns, options)
     texts = text_columns(source.table.columns, catalog) if catalog.from_orders else {}
     return OrderLines(
-        lines=map_lines(source.table, mapping, options),
+        blocks=lambda: iter([map_lines(source.table, mapping, options)]),
         texts=item_texts(source.table, texts, catalog),
         mapping=mapping,
         read=source.table.height + source.broken.height,
@@ -184,7 +192,7 @@ def _by_file(
     kept = [reader.keep("lines", {"from": f.kept.name, **depends}, partial(build, f)) for f in files]
     said = [pl.read_ipc(directory / "texts.arrow") for directory in kept] if texts else []
     return OrderLines(
-        lines=pl.concat([pl.read_ipc(directory / "lines.arrow") for directory in kept]).with_row_index("row"),
+        blocks=lambda: _blocks(kept),
         texts=pl.concat(said) if said else pl.DataFrame(),
         mapping=mapping,
         read=sum(file.rows + file.broken for file in files),
@@ -192,6 +200,15 @@ def _by_file(
         files=lambda: {"all": len(files), "read": len(reader.read)},
         rejected=lambda refused: _rejected(files, schema, refused, mapping, options, reader),
     )
+
+
+def _blocks(kept: list[Path]) -> Iterator[pl.DataFrame]:
+    """Kept lines, file by file, each row with its place among all."""
+    start = 0
+    for directory in kept:
+        lines = pl.read_ipc(directory / "lines.arrow")
+        yield lines.with_row_index("row", offset=start)
+        start += lines.height
 
 
 def _rejected(

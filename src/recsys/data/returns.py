@@ -23,17 +23,13 @@ def match_returns(orders: pl.DataFrame, returns: pl.DataFrame) -> tuple[pl.DataF
     nothing is known before it happened. A guest's return can only belong to its own order.
     """
     owner = (
-        pl.coalesce("customer_id", "order_id").alias("owner"),
+        pl.coalesce(pl.col("customer_id", "order_id").cast(pl.String)).alias("owner"),
         pl.col("customer_id").is_null().alias("guest"),
     )
     key = ["guest", "owner", "item_id"]
     keys = returns.lazy().select(*owner, "item_id").unique().sort(key).with_row_index("key").collect()
-    sold = (
-        orders.with_row_index("line")
-        .select("line", *owner, "item_id", "ordered_at", "order_id", "quantity")
-        .join(keys, on=key)
-        .sort("key", "ordered_at", "order_id")
-    )
+    sold = _of_same_owners(orders.with_row_index("line"), returns).with_columns(*owner).join(keys, on=key)
+    sold = sold.sort("key", "ordered_at", "order_id")
     back = returns.with_columns(*owner).join(keys, on=key).sort("key", "ordered_at", "order_id", "quantity", "row")
     at = _assign(sold, back)
     found = at >= 0
@@ -48,6 +44,15 @@ def match_returns(orders: pl.DataFrame, returns: pl.DataFrame) -> tuple[pl.DataF
     return joined.with_columns(
         pl.min_horizontal("returned_quantity", _cap()), pl.col("returned_at").cast(UTC)
     ), unmatched
+
+
+def _of_same_owners(orders: pl.DataFrame, returns: pl.DataFrame) -> pl.DataFrame:
+    """Purchases that a return could belong to by customer and item, a guest's by order and item."""
+    columns = ["line", "customer_id", "order_id", "item_id", "ordered_at", "quantity"]
+    guest = pl.col("customer_id").is_null()
+    known = orders.select(columns).join(returns, on=["customer_id", "item_id"], how="semi")
+    guests = orders.filter(guest).select(columns).join(returns.filter(guest), on=["order_id", "item_id"], how="semi")
+    return pl.concat([known, guests])
 
 
 def _cap() -> pl.Expr:

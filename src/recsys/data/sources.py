@@ -166,8 +166,8 @@ def is_local(file: SourceFile) -> bool:
 
 
 def read_file(file: SourceFile, options: SourceOptions, place: str) -> Part:
-    if is_local(file) and Path(file.at).stat().st_size == 0:
-        raise InputError(f"{place}: {file.name} is empty (0 bytes); export it again")
+    if is_local(file):
+        _refuse_no_bytes(file, place)
     uri, secrets = (file.at, []) if is_local(file) else expand_variables(file.at)
     try:
         if format_of(file, options, place) == "parquet":
@@ -178,11 +178,29 @@ def read_file(file: SourceFile, options: SourceOptions, place: str) -> Part:
         else:
             part = _read_csv(file.name, uri, is_local(file), options)
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = redact(str(error), secrets)[:500]
-        raise InputError(f"{place}: {file.name} cannot be read: {reason}; check path, format, access") from None
+        raise _unreadable(file, place, redact(str(error), secrets)) from None
     added = {k: v for k, v in file.partitions.items() if k not in part.table.columns}
     columns = [pl.lit(value, pl.String).alias(key) for key, value in added.items()]
     return part._replace(table=part.table.with_columns(columns))
+
+
+def parquet_head(file: SourceFile, place: str) -> tuple[pl.DataFrame, int]:
+    """A local Parquet file's columns, as a table without rows, and its number of rows; rows are not read."""
+    _refuse_no_bytes(file, place)
+    try:
+        scan = pl.scan_parquet(file.at, hive_partitioning=False)
+        return _whole(file.name, scan.head(0).collect()).table, int(scan.select(pl.len()).collect().item())
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _unreadable(file, place, str(error)) from None
+
+
+def _refuse_no_bytes(file: SourceFile, place: str) -> None:
+    if Path(file.at).stat().st_size == 0:
+        raise InputError(f"{place}: {file.name} is empty (0 bytes); export it again")
+
+
+def _unreadable(file: SourceFile, place: str, reason: str) -> InputError:
+    return InputError(f"{place}: {file.name} cannot be read: {reason[:500]}; check path, format, access")
 
 
 def format_of(file: SourceFile, options: SourceOptions, place: str) -> str:

@@ -1,5 +1,6 @@
 """Order lines in, accepted lines and refused rows out: each refused row with the first rule it broke."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -7,11 +8,14 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from recsys.data.cells import moment_of
+from recsys.data.coding import IDS, Coder, texts
 from recsys.data.returns import match_returns
 from recsys.errors import InputError
 from recsys.schemas import UTC, Orders
 
 KEY = ["order_id", "item_id"]
+JUDGED = ["row", *IDS, "ordered_at", "quantity", "unit_price", "price", "is_return"]  # of lines that are readable
+SLICE = 1_000_000  # lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +32,16 @@ class ValidationOptions:
 
 
 class Validated(NamedTuple):
-    orders: pl.DataFrame  # schemas.Orders
-    purchases: pl.DataFrame  # row, item_id of every accepted purchase line, before lines were merged
+    lines: pl.DataFrame  # schemas.Orders with coded ids
+    purchases: pl.DataFrame  # row, item_id (coded) of every accepted purchase line, before lines were merged
     refused: pl.DataFrame  # row, rule
     accepted: dict[str, int]  # accepted_lines, merged_lines, returns_matched: rows that were kept, and how
     notes: dict[str, int]  # what was decided about kept rows
+
+    @property
+    def orders(self) -> pl.DataFrame:
+        """schemas.Orders: `lines` with ids as text."""
+        return texts(self.lines)
 
 
 class Sorted(NamedTuple):
@@ -40,8 +49,11 @@ class Sorted(NamedTuple):
     refused: pl.DataFrame  # row, rule
 
 
+NONE_REFUSED = pl.DataFrame(schema={"row": pl.UInt32, "rule": pl.String})
+
+
 def validate_lines(
-    lines: pl.DataFrame,
+    lines: pl.DataFrame | Iterable[pl.DataFrame],
     options: ValidationOptions,
     now: datetime,
     *,
@@ -49,30 +61,50 @@ def validate_lines(
     excluded_items: pl.Series | None = None,
     known_items: pl.Series | None = None,
 ) -> Validated:
-    """`lines` as of `lines.map_lines`. `priced`: a price is mapped. `known_items`: refuse all others.
+    """`lines` as of `lines.map_lines`, or blocks of them. `priced`: a price is mapped. `known_items`: refuse others.
 
     Rows are judged in this order: line by line (`line_rules`), then prices against the item's median, then
     orders of two customers, then repeats, then returns. An order takes its earliest time; a line without a
     customer takes its order's customer. Returns need no price, none is judged.
+
+    Block by block, what is readable is coded (`Coder`); the rules across lines judge 50 bytes a line.
     """
-    readable = refuse(lines, line_rules(options, now, priced, excluded_items, known_items))
-    sales = readable.kept.filter(~pl.col("is_return"))
-    returns = readable.kept.filter("is_return").with_columns(pl.col("quantity").abs())
-    sane = refuse_by_median(sales, options.max_price_ratio) if priced else Sorted(sales, readable.refused[:0])
-    owned, notes = one_customer_per_order(sane.kept)
-    single = refuse_repeats(owned.kept) if options.duplicates == "reject" else Sorted(owned.kept, owned.refused[:0])
-    merged = merge_lines(single.kept)
-    orders, unmatched = match_returns(merged, returns.select("row", *KEY, "customer_id", "ordered_at", "quantity"))
-    refused = [readable.refused, sane.refused, owned.refused, single.refused]
+    rules = line_rules(options, now, priced, excluded_items, known_items)
+    readable, unreadable = _readable([lines] if isinstance(lines, pl.DataFrame) else lines, rules)
+    returns = readable.filter("is_return").with_columns(pl.col("quantity").abs())
+    sales = readable.filter(~pl.col("is_return")).drop("is_return") if returns.height else readable.drop("is_return")
+    del readable
+    sales, absurd = refuse_by_median(sales, options.max_price_ratio) if priced else Sorted(sales, NONE_REFUSED)
+    (sales, foreign), notes = one_customer_per_order(sales)
+    repeated = NONE_REFUSED
+    if options.duplicates == "reject":
+        sales, repeated = refuse_repeats(sales)
+    purchases = sales.select("row", "item_id")
+    sales = merge_lines(sales)
+    back = returns.select("row", *KEY, "customer_id", "ordered_at", "quantity")
+    orders, unmatched = match_returns(sales, back)
+    refused = [unreadable, absurd, foreign, repeated]
     refused.append(unmatched.select("row", pl.lit("unmatched_return").alias("rule")))
     accepted = {
         "accepted_lines": orders.height,
-        "merged_lines": single.kept.height - orders.height,
+        "merged_lines": purchases.height - orders.height,
         "returns_matched": returns.height - unmatched.height,
     }
     notes["guest_lines"] = orders["customer_id"].null_count()
-    orders = Orders.validate(orders.select(list(Orders.columns())).sort("ordered_at", *KEY))
-    return Validated(orders, single.kept.select("row", "item_id"), pl.concat(refused), accepted, notes)
+    orders = orders.select(list(Orders.columns())).sort("ordered_at", *KEY)
+    for part in orders.iter_slices(SLICE):  # an order's lines lie beside each other
+        Orders.validate(texts(part))
+    return Validated(orders, purchases, pl.concat(refused), accepted, notes)
+
+
+def _readable(blocks: Iterable[pl.DataFrame], rules: dict[str, pl.Expr]) -> Sorted:
+    """Lines that break no rule, their ids coded, and the others."""
+    coder, kept, refused = Coder(), [], []
+    for block in blocks:
+        judged = refuse(block, rules)
+        kept.append(coder.code(judged.kept.select(JUDGED)))
+        refused.append(judged.refused)
+    return Sorted(coder.in_order(pl.concat(kept)), pl.concat(refused))
 
 
 def line_rules(
@@ -127,11 +159,13 @@ def refuse(lines: pl.DataFrame, rules: dict[str, pl.Expr]) -> Sorted:
 def refuse_by_median(sales: pl.DataFrame, ratio: float | None) -> Sorted:
     """absurd_price: more than `ratio` times the median price of the item's lines that got this far."""
     if ratio is None:
-        return Sorted(sales, sales.select("row", rule=pl.lit("absurd_price"))[:0])
-    medians = sales.group_by("item_id").agg(median=pl.col("unit_price").median())
-    judged = sales.join(medians, on="item_id", how="left", maintain_order="left")
-    result = refuse(judged, {"absurd_price": pl.col("unit_price") > ratio * pl.col("median")})
-    return Sorted(result.kept.drop("median"), result.refused)
+        return Sorted(sales, NONE_REFUSED)
+    medians = sales.group_by("item_id").agg(limit=ratio * pl.col("unit_price").median())
+    priced = sales.select("item_id", "unit_price").join(medians, on="item_id", how="left", maintain_order="left")
+    absurd = priced.select(absurd=(pl.col("unit_price") > pl.col("limit")).fill_null(False))["absurd"]
+    if not absurd.any():
+        return Sorted(sales, NONE_REFUSED)
+    return Sorted(sales.filter(~absurd), sales.filter(absurd).select("row", rule=pl.lit("absurd_price")))
 
 
 def one_customer_per_order(sales: pl.DataFrame) -> tuple[Sorted, dict[str, int]]:
@@ -149,6 +183,8 @@ def one_customer_per_order(sales: pl.DataFrame) -> tuple[Sorted, dict[str, int]]
         | ((pl.col("blank") > 0) & pl.col("low").is_not_null())
         | (pl.col("start") != pl.col("end"))
     ).select("order_id")
+    if uneven.is_empty():
+        return Sorted(sales, NONE_REFUSED), {"customer_from_order": 0, "time_from_order": 0}
     mixed = sales.join(uneven, on="order_id", how="semi")
     owners = (
         mixed.drop_nulls("customer_id")
@@ -185,7 +221,9 @@ def merge_lines(sales: pl.DataFrame) -> pl.DataFrame:
     """One line per order and item: quantities add up, the price is the quantity-weighted mean, the store the first."""
     columns = [*KEY, "customer_id", "ordered_at", "quantity", "unit_price", "store_id"]
     lines = sales.select(columns)
-    repeated = pl.struct(KEY).is_duplicated()
+    repeated = lines.select(again=_pair().is_duplicated())["again"]
+    if not repeated.any():
+        return lines
     price, quantity = pl.col("unit_price"), pl.col("quantity")
     # sums of sorted floats do not depend on row order
     mean = (price * quantity).sort().sum() / quantity.sort().sum()
@@ -201,3 +239,9 @@ def merge_lines(sales: pl.DataFrame) -> pl.DataFrame:
         )
     )
     return pl.concat([lines.filter(~repeated), merged.select(columns)])
+
+
+def _pair() -> pl.Expr:
+    """Order and item as one number."""
+    order, item = (pl.col(name).to_physical().cast(pl.UInt64) for name in KEY)
+    return order * 2**32 + item
