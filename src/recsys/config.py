@@ -137,6 +137,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "interactions.max_age_days": (1, 1e6),
     "split.window_days": (1, 1e5),
     "split.train_moments": (1, 100),
+    "split.max_queries": (100, 1e9),
     "split.every_days": (1, 1e5),
     "models.popularity.days": (1e-3, 1e6),
     "models.frequency.half_life": (1e-3, 1e6),

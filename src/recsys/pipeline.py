@@ -26,7 +26,7 @@ from recsys.data.databases import redact_all
 from recsys.data.histories import TrainData
 from recsys.data.ingest import Checked, ingest, source_digest
 from recsys.data.interactions import lines_before, train_data
-from recsys.data.splits import Moment, asked_orders, both_tasks, moments
+from recsys.data.splits import Moment, asked_orders, both_tasks, moments, sampled
 from recsys.data.store import load_train_data, save_train_data
 from recsys.data.sufficiency import Check, judge, require_sufficient
 from recsys.data.unknowns import load_unknowns, save_unknowns, unknowns
@@ -124,36 +124,38 @@ def build_matrices(config: Config, ingested: Path) -> Path:
 
 def _build_matrices(config: Config, ingested: Path, out: Path) -> None:
     checked = read_checked(ingested / "checked")
-    train, test = moments(checked.orders, config.split)
-    names = []
+    train, test = moments(checked.lines, config.split)
+    most, names = config.split.max_queries, []
+    each = most and -(-most // max(len(train), 1))
     for at, moment in enumerate(train):
-        n = _save_moment(config, checked.orders, checked.catalog, moment, out / f"train-{at}")
+        n = _save_moment(config, checked, moment, out / f"train-{at}", each)
         names += [f"train-{at}"] if n else []
     if not names:
         raise InputError(
             f"none of the {len(train)} training moments (split.train_moments) is followed by an order of two known "
             "items of a known customer; export a longer period, or lower interactions.min_item_orders"
         )
-    n_test = _save_moment(config, checked.orders, checked.catalog, test, out / TEST)
+    n_test = _save_moment(config, checked, test, out / TEST, most)
     data, asked = load_moment(out, TEST)
-    save_unknowns(unknowns(checked.orders, checked.catalog, test, data, asked), out / TEST / "unknowns")
+    save_unknowns(unknowns(checked.lines, checked.catalog, test, data, asked, most), out / TEST / "unknowns")
+    del data
     require_sufficient(
-        judge(checked.orders, read=checked.read, rejected=checked.count("rejected"), queries=n_test,
+        judge(checked.lines, read=checked.read, rejected=checked.count("rejected"), queries=n_test,
               options=config.data.sufficiency)
     )  # fmt: skip
-    last = checked.orders["ordered_at"].max()
+    last = checked.lines["ordered_at"].max()
     assert isinstance(last, datetime)
     end = Moment(NOW, last + timedelta(microseconds=1), last)
-    _save_moment(config, checked.orders, checked.catalog, end, out / NOW)
+    _save_moment(config, checked, end, out / NOW, 0)
     write_json(out / "moments.json", {"train": names, "test": test.name, "queries": n_test, "cut": str(test.at)[:19]})
 
 
-def _save_moment(config: Config, orders: pl.DataFrame, catalog: pl.DataFrame, moment: Moment, out: Path) -> int:
-    """Write one moment; returns the number of orders asked."""
-    lines = lines_before(orders, moment.at, config.interactions.max_age_days)
-    data = train_data(lines, catalog, config.interactions)
+def _save_moment(config: Config, checked: Checked, moment: Moment, out: Path, most: int | None) -> int:
+    """Write one moment with at most so many orders asked; returns their number."""
+    lines = lines_before(checked.lines, moment.at, config.interactions.max_age_days)
+    data = train_data(lines, checked.catalog, config.interactions)
     save_train_data(data, out / "data")
-    asked = asked_orders(orders, moment, data)
+    asked = sampled(asked_orders(checked.lines, moment, data), most)
     asked.write_parquet(out / "asked.parquet")
     return asked.height
 

@@ -162,6 +162,7 @@ def test_written_and_read_again(retail, tmp_path):
     assert sorted(p.name for p in directory.iterdir()) == [
         "catalog.parquet",
         "ingest.json",
+        "lines",
         "orders.parquet",
         "rejected.parquet",
     ]

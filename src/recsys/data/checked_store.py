@@ -9,20 +9,26 @@ from typing import Any
 
 import polars as pl
 
-from recsys.data.coding import IDS
+from recsys.data.coding import IDS, coded, read_coded, write_coded
 from recsys.data.ingest import COUNTS, Checked
 from recsys.errors import InputError
 
 TABLES = ("orders", "catalog", "rejected")
+CODED = "lines"  # folder of the order lines once more, as recsys itself reads them
 
 
 def write_checked(checked: Checked, directory: Path) -> None:
-    """orders.parquet, catalog.parquet, rejected.parquet, ingest.json; replaces what was there, atomically."""
+    """orders.parquet, catalog.parquet, rejected.parquet, ingest.json; replaces what was there, atomically.
+
+    `lines` holds the orders again with coded ids (`write_coded`), which is read in a tenth of the time.
+    """
     directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
-        as_text = [pl.col(name).cast(pl.String) for name in IDS]
-        checked.lines.lazy().with_columns(as_text).sink_parquet(fresh / "orders.parquet", statistics=True)
+        lines = coded(checked.lines)
+        write_coded(lines, fresh / CODED)
+        plain = [pl.col(name).cast(pl.String) for name in IDS]
+        lines.lazy().with_columns(plain).sink_parquet(fresh / "orders.parquet", statistics=True)
         for name in TABLES[1:]:
             getattr(checked, name).write_parquet(fresh / f"{name}.parquet", statistics=True)
         (fresh / "ingest.json").write_text(json.dumps(ingest_facts(checked), indent=2, ensure_ascii=False))
@@ -71,10 +77,11 @@ def ingest_facts(checked: Checked) -> dict[str, Any]:
 
 def read_checked(directory: Path) -> Checked:
     """What `write_checked` wrote; InputError where there is none."""
-    missing = [n for n in ("ingest.json", *(f"{t}.parquet" for t in TABLES)) if not (directory / n).is_file()]
+    needed = ("ingest.json", *(f"{t}.parquet" for t in TABLES), f"{CODED}/lines.arrow")
+    missing = [name for name in needed if not (directory / name).is_file()]
     if missing:
         raise InputError(f"{directory} holds no checked data ({missing[0]} is missing); run the ingest stage first")
     facts = json.loads((directory / "ingest.json").read_text())
-    orders, catalog, rejected = (pl.read_parquet(directory / f"{name}.parquet") for name in TABLES)
+    catalog, rejected = (pl.read_parquet(directory / f"{name}.parquet") for name in TABLES[1:])
     counts = pl.DataFrame(facts["counts"], schema=COUNTS)
-    return Checked(orders, catalog, rejected, counts, facts["read"], facts["digests"])
+    return Checked(read_coded(directory / CODED), catalog, rejected, counts, facts["read"], facts["digests"])

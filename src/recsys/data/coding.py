@@ -1,14 +1,17 @@
-"""Ids as small codes: a table of order lines takes 4 bytes for an id instead of its text, and is sorted and joined faster.
+"""Ids as small codes: an id takes 4 bytes instead of its text, and is sorted and joined faster.
 
-    block ─ code ─┐   codes in order of appearance
-    block ─ code ─┼─ concat ─ in_order ─ pl.Enum of the sorted ids: sorts, compares and groups as the texts would
-    block ─ code ─┘
+block ─ code ─┐   codes in order of appearance
+block ─ code ─┼─ concat ─ in_order ─ pl.Enum of the sorted ids: sorts, compares and groups as the texts would
+block ─ code ─┘
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
+
+from recsys.data.histories import IdMap, Ints
 
 IDS = ("order_id", "customer_id", "item_id", "store_id")
 
@@ -44,6 +47,50 @@ def _in_order(ids: pl.Series) -> pl.Series:
     return ranked.cat.to(pl.Enum(names.gather(place)))
 
 
-def texts(lines: pl.DataFrame, columns: Sequence[str] = IDS) -> pl.DataFrame:
+def as_text(lines: pl.DataFrame, columns: Sequence[str] = IDS) -> pl.DataFrame:
     """The same lines with ids as text."""
     return lines.with_columns(pl.col(name).cast(pl.String) for name in columns if name in lines.columns)
+
+
+def coded(lines: pl.DataFrame) -> pl.DataFrame:
+    """The same lines with ids as pl.Enum; as they are where they are coded already."""
+    columns = [name for name in IDS if name in lines.columns and not isinstance(lines.schema[name], pl.Enum)]
+    coder = Coder(columns)
+    return coder.in_order(coder.code(lines))
+
+
+def coded_as(frame: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with its ids coded as those of `lines` are, so that the two can be joined; an unknown id is null."""
+    kinds = {name: lines.schema[name] for name in IDS if name in frame.columns}
+    return frame.with_columns(pl.col(name).cast(kind, strict=False) for name, kind in kinds.items())
+
+
+def write_coded(lines: pl.DataFrame, directory: Path) -> None:
+    """Coded lines: lines.arrow with the codes, and the ids of each column in an arrow file of its name.
+
+    An Enum itself takes polars a minute to read where it has millions of ids.
+    """
+    directory.mkdir(parents=True)
+    for name in IDS:
+        pl.DataFrame({"id": lines[name].dtype.categories}).write_ipc(directory / f"{name}.arrow", compression="lz4")  # type: ignore[attr-defined]
+    lines.with_columns(pl.col(name).to_physical() for name in IDS).write_ipc(
+        directory / "lines.arrow", compression="lz4"
+    )
+
+
+def read_coded(directory: Path) -> pl.DataFrame:
+    """What `write_coded` wrote."""
+    lines = pl.read_ipc(directory / "lines.arrow")
+    for name in IDS:
+        ids = pl.Enum(pl.read_ipc(directory / f"{name}.arrow")["id"])
+        lines = lines.with_columns(lines[name].cat.to(ids))
+    return lines
+
+
+def positions(ids: pl.Series, of: IdMap) -> Ints:
+    """int32 (m,): place of each id, text or coded, in `of`; -1 where it is null or not there."""
+    if not isinstance(ids.dtype, pl.Enum):
+        ids = ids.cast(pl.Enum(of.ids), strict=False)
+        return ids.to_physical().cast(pl.Int32).fill_null(-1).to_numpy()
+    place = np.append(of.positions(ids.dtype.categories.to_list()), -1).astype(np.int32)
+    return place[ids.to_physical().fill_null(len(place) - 1).to_numpy()]

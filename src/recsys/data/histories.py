@@ -207,6 +207,13 @@ class Histories:
         return np.asarray(np.diff(self.indptr) > 0)
 
 
+def stable_order(codes: np.ndarray, n: int) -> Ints:
+    """What `np.argsort(codes, kind="stable")` gives for int32 codes in [0, n), by counting: a third of its time."""
+    m = len(codes)
+    rows = sp.csr_matrix((np.arange(m, dtype=np.int32), codes, np.arange(m + 1, dtype=np.int32)), shape=(m, n))
+    return np.asarray(rows.tocsc().data)
+
+
 def with_data(matrix: Csr, data: np.ndarray) -> Csr:
     """Other float32 values in the same cells; the pattern is shared, and not checked again."""
     out = copy(matrix)

@@ -22,7 +22,7 @@ from recsys.data.catalog import (
     complete_catalog,
     read_catalog,
 )
-from recsys.data.coding import texts
+from recsys.data.coding import as_text
 from recsys.data.lines import OrdersOptions
 from recsys.data.order_files import Keep, order_lines
 from recsys.data.rejected import rejected_rows
@@ -49,9 +49,9 @@ class DataOptions:
 class Checked:
     """What was kept and what was refused.
 
-    `lines`: schemas.Orders, ids coded or as text; `catalog`: schemas.Catalog; `rejected`: schemas.REJECTED. `counts`: table
-    (orders, catalog), outcome (kept, rejected, noted), rule, rows; kept and rejected rows of orders add up to
-    `read`, the order rows read. `digests`: SHA-256 of the content of each source file. `files`: of orders, all
+    `lines`: schemas.Orders, ids coded or as text; `catalog`: schemas.Catalog; `rejected`: schemas.REJECTED.
+    `counts`: table (orders, catalog), outcome (kept, rejected, noted), rule, rows; kept and rejected rows of orders
+    add up to `read`, the order rows read. `digests`: SHA-256 of the content of each source file. `files`: of orders, all
     and those read this time; the others were kept from before.
     """
 
@@ -66,7 +66,7 @@ class Checked:
     @property
     def orders(self) -> pl.DataFrame:
         """`lines` with ids as text."""
-        return texts(self.lines)
+        return as_text(self.lines)
 
     def count(self, outcome: str, rule: str | None = None, table: str = "orders") -> int:
         """Rows of that outcome (and rule); 0 where there were none."""

@@ -8,7 +8,18 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from recsys.data.histories import LEVELS, Csr, Histories, IdMap, ItemFacts, TrainData, empty_histories, no_carts
+from recsys.data.coding import coded_as, positions
+from recsys.data.histories import (
+    LEVELS,
+    Csr,
+    Histories,
+    IdMap,
+    ItemFacts,
+    TrainData,
+    empty_histories,
+    no_carts,
+    stable_order,
+)
 from recsys.errors import InputError
 
 DAY = 86_400_000_000  # microseconds
@@ -31,29 +42,34 @@ def lines_before(orders: pl.DataFrame, at: datetime | pl.DataFrame, max_age_days
     customers who are not in it, and guests, count from the latest of those moments.
     Half-open: a line dated exactly at the moment is not known. Sorted by ordered_at, order_id, item_id.
     """
+    known = _in_time_order(orders)
     if isinstance(at, datetime):
-        lines = orders.lazy().with_columns(at=pl.lit(at).dt.cast_time_unit("us"))
+        known = known.head(known["ordered_at"].search_sorted(at, side="left"))
+        moment = pl.lit(at).dt.cast_time_unit("us")
     else:
-        latest = at["at"].max()
-        lines = orders.lazy().join(at.lazy(), on="customer_id", how="left").with_columns(pl.col("at").fill_null(latest))
-    returned = pl.when(pl.col("returned_at") < pl.col("at")).then("returned_quantity").otherwise(0.0)
-    known = (
-        lines.filter(pl.col("ordered_at") < pl.col("at"))
-        .with_columns(
-            quantity=pl.col("quantity") - returned.fill_null(0.0),
-            age=((pl.col("at") - pl.col("ordered_at")).dt.total_microseconds() / DAY).cast(pl.Float32),
-        )
-        .filter(pl.col("quantity") > 0)
-        .drop("at", "returned_at", "returned_quantity")
-    )
+        latest, moment = at["at"].max(), pl.col("at")
+        known = known.join(coded_as(at, known), on="customer_id", how="left", maintain_order="left")
+        known = known.with_columns(pl.col("at").fill_null(latest)).filter(pl.col("ordered_at") < pl.col("at"))
+    age = (moment - pl.col("ordered_at")).dt.total_microseconds() / DAY
+    known = known.with_columns(age=age.cast(pl.Float32))
+    if known["returned_at"].null_count() < known.height:
+        back = pl.when(pl.col("returned_at") < moment).then("returned_quantity").otherwise(0.0).fill_null(0.0)
+        known = known.with_columns(quantity=pl.col("quantity") - back).filter(pl.col("quantity") > 0)
     if max_age_days is not None:
         known = known.filter(pl.col("age") <= max_age_days)
-    return known.sort("ordered_at", "order_id", "item_id").collect()
+    return known.drop("at", "returned_at", "returned_quantity", strict=False)
+
+
+def _in_time_order(orders: pl.DataFrame) -> pl.DataFrame:
+    """schemas.Orders is sorted; what is not, as a test may have it, is sorted here."""
+    if orders["ordered_at"].is_sorted() and orders["ordered_at"].null_count() == 0:
+        return orders
+    return orders.sort("ordered_at", "order_id", "item_id")
 
 
 def known_items(lines: pl.DataFrame, min_item_orders: int) -> IdMap:
     """Items with at least `min_item_orders` lines (one line per order)."""
-    counts = lines["item_id"].value_counts()
+    counts = lines["item_id"].value_counts()  # a coded id that does not occur is not among them
     return IdMap.of(counts.filter(pl.col("count") >= min_item_orders)["item_id"].to_list())
 
 
@@ -74,13 +90,8 @@ def train_data(
             f"{len(items)} items have at least {options.min_item_orders} orders before the moment, 2 are needed; "
             "lower interactions.min_item_orders or give more orders"
         )
-    coded = (
-        lines.lazy()
-        .with_columns(item=_code("item_id", items), weight=_damped(options.quantity))
-        .filter(pl.col("item").is_not_null())
-        .collect()
-    )
-    customers = IdMap.of(coded["customer_id"].drop_nulls().unique().to_list())
+    coded = _coded(lines, items, options)
+    customers = IdMap.of(coded["customer_id"].unique().drop_nulls().to_list())
     if not len(customers):
         raise InputError(
             "no order before the moment names a customer: histories would be empty; map data.orders.columns.customer_id"
@@ -104,17 +115,17 @@ def histories_of(
     Lines of other customers and items are left out.
     """
     options = options or InteractionOptions()
-    coded = (
-        lines.lazy()
-        .with_columns(item=_code("item_id", items), weight=_damped(options.quantity))
-        .filter(pl.col("item").is_not_null(), pl.col("customer_id").is_in(list(customers.ids)))
-        .collect()
-    )
+    coded = _coded(lines, items, options)
+    coded = coded.filter(pl.Series(positions(coded["customer_id"], customers) >= 0))
     return _histories(coded, customers, len(items)) if coded.height else empty_histories(len(customers), len(items))
 
 
-def _code(column: str, ids: IdMap) -> pl.Expr:
-    return pl.col(column).cast(pl.Enum(ids.ids), strict=False).to_physical().cast(pl.Int64)
+def _coded(lines: pl.DataFrame, items: IdMap, options: InteractionOptions) -> pl.DataFrame:
+    """Lines of known items: order_id, customer_id, age, item (its position), weight."""
+    item = pl.Series("item", positions(lines["item_id"], items))
+    kept = lines.select("order_id", "customer_id", "age", weight=_damped(options.quantity)).with_columns(item)
+    known = item >= 0
+    return kept if known.all() else kept.filter(known)
 
 
 def _damped(how: str) -> pl.Expr:
@@ -132,27 +143,29 @@ def _orders_matrix(coded: pl.DataFrame, n_items: int) -> tuple[Csr, np.ndarray]:
     """Orders × items, 0/1, and the age of each order; orders in time order."""
     row = _order_rows(coded)
     first = np.flatnonzero(np.diff(row, prepend=-1))
-    data = np.ones(coded.height, np.float32)
-    matrix = sp.csr_matrix((data, (row, coded["item"].to_numpy())), shape=(len(first), n_items))
+    indptr = np.append(first, len(row)).astype(np.int32)
+    matrix = sp.csr_matrix((np.ones(len(row), np.float32), coded["item"].to_numpy(), indptr), (len(first), n_items))
+    matrix.sort_indices()
     return matrix, coded["age"].to_numpy()[first]
 
 
 def _order_rows(coded: pl.DataFrame) -> np.ndarray:
-    """Order of each line, counted in time order; lines are sorted by time and order, and an order has one time."""
-    return coded["order_id"].rle_id().to_numpy().astype(np.int64)
+    """int32: order of each line, counted in time order; lines are sorted by time and order, an order has one time."""
+    return coded["order_id"].rle_id().cast(pl.Int32).to_numpy()
 
 
 def _histories(coded: pl.DataFrame, customers: IdMap, n_items: int) -> Histories:
-    customer = coded.select(_code("customer_id", customers).fill_null(-1)).to_series().to_numpy()
-    kept = np.argsort(customer, kind="stable")[np.count_nonzero(customer < 0) :]  # time order within a customer
+    customer = positions(coded["customer_id"], customers)
+    kept = stable_order(customer + 1, len(customers) + 1)  # time order within a customer
+    kept = kept[np.count_nonzero(customer < 0) :]
     customer, row = customer[kept], _order_rows(coded)[kept]
-    order = np.cumsum(np.diff(row, prepend=-1) != 0)
+    order = np.cumsum(np.diff(row, prepend=-1) != 0, dtype=np.int32)
     ends = np.concatenate([[0], np.cumsum(np.bincount(customer, minlength=len(customers)))])
     latest = order[ends[1:] - 1]
     return Histories(
         ends,
-        coded["item"].to_numpy()[kept].astype(np.int32),
-        (latest[customer] - order).astype(np.int32),
+        coded["item"].to_numpy()[kept],
+        latest[customer] - order,
         coded["age"].to_numpy()[kept],
         coded["weight"].to_numpy()[kept],
         no_carts(len(customers), n_items),
@@ -191,7 +204,10 @@ def shown_name() -> pl.Expr:
 
 def _others(items: IdMap, catalog: pl.DataFrame, names: tuple[tuple[str, ...], ...]) -> tuple[IdMap, np.ndarray]:
     """Catalog items that are none of `items` but share a level's name with one, and their codes int32 (m, 3)."""
-    codes = [_code(level, IdMap(of)).fill_null(-1).cast(pl.Int32) for level, of in zip(LEVELS, names, strict=True)]
+    codes = [
+        pl.col(level).cast(pl.Enum(of), strict=False).to_physical().cast(pl.Int32).fill_null(-1)
+        for level, of in zip(LEVELS, names, strict=True)
+    ]
     found = (
         catalog.filter(~pl.col("item_id").is_in(list(items.ids)))
         .unique("item_id", keep="first", maintain_order=True)
@@ -204,8 +220,10 @@ def _others(items: IdMap, catalog: pl.DataFrame, names: tuple[tuple[str, ...], .
 
 def _prices(items: pl.DataFrame, lines: pl.DataFrame) -> np.ndarray:
     """Median unit price over each item's own latest 90 days of sales; NaN where it has none."""
-    priced = lines.lazy().filter(pl.col("unit_price").is_not_null())
-    recent = priced.filter(pl.col("age") <= pl.col("age").min().over("item_id") + PRICE_DAYS)
-    median = recent.group_by("item_id").agg(price=pl.col("unit_price").median().cast(pl.Float32)).collect()
+    priced = lines.select("item_id", "unit_price", "age").drop_nulls("unit_price")
+    latest = priced.group_by("item_id").agg(oldest=pl.col("age").min() + PRICE_DAYS)
+    recent = priced.join(latest, on="item_id").filter(pl.col("age") <= pl.col("oldest"))
+    median = recent.group_by("item_id").agg(price=pl.col("unit_price").median().cast(pl.Float32))
+    median = median.with_columns(pl.col("item_id").cast(pl.String))
     joined = items.join(median, on="item_id", how="left", maintain_order="left")
     return joined["price"].fill_null(float("nan")).to_numpy()

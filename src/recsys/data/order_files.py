@@ -52,7 +52,8 @@ MAPPING = ("decimal", "thousands", "nulls", "columns", "constants", "exclude", "
 
 @dataclass(frozen=True)
 class OrderLines:
-    """`blocks()`: lines as of `map_lines`, in as many blocks as files. `texts`: as of `item_texts`, row by row, empty where a catalog has a source.
+    """`blocks()`: lines as of `map_lines`, as many blocks as files. `texts`: as of `item_texts`, row by row, empty
+    where a catalog has a source.
 
     `rejected(refused)`: the refused rows (row, rule) and the broken lines as they came, columns schemas.REJECTED.
     """

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from recsys.data.coding import as_text, coded_as
 from recsys.data.histories import Csr, Histories, TrainData, carts
 from recsys.errors import InputError
 
@@ -31,6 +32,7 @@ class SplitOptions:
     window_days: int = 28  # length of a window
     train_moments: int = 6  # moments before the test that the ranker learns from
     every_days: int = 7  # days between them (window only)
+    max_queries: int | None = 20_000  # orders asked at the test, and over all training moments; of more, a sample
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _last_baskets(orders: pl.DataFrame, train_moments: int) -> tuple[list[Moment
     def moment(back: int) -> Moment:
         asked = ranked.filter((pl.col("back") == back) & (pl.col("n") > back + 1))
         at = test.select("customer_id", "at").update(asked.select("customer_id", "at"), on="customer_id")
-        return Moment(f"last-{back}", at, None, asked.select("customer_id", "order_id"))
+        return Moment(f"last-{back}", as_text(at), None, as_text(asked.select("customer_id", "order_id")))
 
     return [moment(back) for back in range(train_moments, 0, -1)], moment(0)
 
@@ -104,18 +106,31 @@ def asked_orders(orders: pl.DataFrame, moment: Moment, data: TrainData, min_know
 
     Window: the first order in it, with at least `min_known` known items, of each customer who has a history.
     """
-    known = orders.lazy().filter(pl.col("customer_id").is_in(list(data.customers.ids)))
-    if moment.asked is not None:
-        known = known.join(moment.asked.lazy(), on=["customer_id", "order_id"], how="semi")
-    elif isinstance(moment.at, datetime):
-        known = known.filter(in_window(moment))
+    lines = lines_asked(orders, moment).lazy()
+    known = lines.filter(pl.col("customer_id").is_in(list(data.customers.ids)))
     found = _known_baskets(known, data, min_known).unique("customer_id", keep="first", maintain_order=True)
     return _hashed(found)
 
 
 def every_order(orders: pl.DataFrame, moment: Moment, data: TrainData, min_known: int = MIN_KNOWN) -> pl.DataFrame:
     """All orders of a window with at least `min_known` known items, guests' and newcomers' too; as `asked_orders`."""
-    return _hashed(_known_baskets(orders.lazy().filter(in_window(moment)), data, min_known))
+    return _hashed(_known_baskets(lines_asked(orders, moment).lazy(), data, min_known))
+
+
+def sampled(asked: pl.DataFrame, most: int | None) -> pl.DataFrame:
+    """Those `most` of the orders whose ids have the lowest hashes, in their order; all where they are not more."""
+    if most is None or asked.height <= most:
+        return asked
+    hashes = [_digest(f"sampled|{order}") for order in asked["order_id"]]
+    return asked[np.sort(np.argsort(np.array(hashes), kind="stable")[:most])]
+
+
+def lines_asked(orders: pl.DataFrame, moment: Moment) -> pl.DataFrame:
+    """Lines of the orders to choose from, ids as text: those of the window, or those that the moment names."""
+    if moment.asked is not None:
+        asked = coded_as(moment.asked, orders)
+        return as_text(orders.join(asked, on=["customer_id", "order_id"], how="semi", maintain_order="left"))
+    return as_text(orders.filter(in_window(moment)) if isinstance(moment.at, datetime) else orders)
 
 
 def _known_baskets(lines: pl.LazyFrame, data: TrainData, min_known: int) -> pl.LazyFrame:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import polars as pl
 
+from recsys.data.coding import as_text
 from recsys.data.histories import LEVELS, IdMap, TrainData
 from recsys.data.interactions import item_facts
-from recsys.data.splits import MIN_KNOWN, Moment, hash_order, in_window
+from recsys.data.splits import MIN_KNOWN, Moment, hash_order, lines_asked, sampled
 
 POOL = 50_000  # unsold items at most; of a larger catalog, those whose ids have the smallest hashes
 
@@ -39,12 +40,21 @@ class Unknowns:
 
 
 def unknowns(
-    orders: pl.DataFrame, catalog: pl.DataFrame, moment: Moment, data: TrainData, asked: pl.DataFrame
+    orders: pl.DataFrame,
+    catalog: pl.DataFrame,
+    moment: Moment,
+    data: TrainData,
+    asked: pl.DataFrame,
+    most: int | None = None,
 ) -> Unknowns:
-    """`asked`: the held-out orders of `asked_orders(...)`. Split by last basket there is no window, so no unknowns."""
+    """`asked`: the held-out orders of `asked_orders(...)`; at most `most` newcomers are kept.
+
+    Split by last basket there is no window, so no unknowns.
+    """
     sold = _sold_before(orders, moment)
     bought = (
-        orders.lazy()
+        lines_asked(orders, moment)
+        .lazy()
         .filter(pl.col("order_id").is_in(asked["order_id"].to_list()) & ~pl.col("item_id").is_in(sold))
         .group_by("order_id")
         .agg(items=pl.col("item_id").unique().sort())
@@ -55,9 +65,12 @@ def unknowns(
     never = catalog.select("item_id").unique().filter(~pl.col("item_id").is_in(sold))["item_id"].to_list()
     whole = set(never) | set(needed) if isinstance(moment.at, datetime) else set()
     items = IdMap.of([*needed, *hash_order("unsold", sorted(whole - set(needed)))[: POOL - len(needed)]])
-    facts = item_facts(items, catalog, orders.head(0).with_columns(age=pl.lit(0, pl.Float32)))  # prices do not matter
+    no_lines = as_text(orders.head(0)).with_columns(age=pl.lit(0, pl.Float32))  # prices do not matter
+    facts = item_facts(items, catalog, no_lines)
     texts = tuple(text or "" for text in facts.texts)
-    return Unknowns(newcomers(orders, moment, data), items, texts, bought, len(whole), category_names(data, catalog))
+    return Unknowns(
+        sampled(newcomers(orders, moment, data), most), items, texts, bought, len(whole), category_names(data, catalog)
+    )
 
 
 def _sold_before(orders: pl.DataFrame, moment: Moment) -> list[str]:
@@ -70,12 +83,12 @@ def _sold_before(orders: pl.DataFrame, moment: Moment) -> list[str]:
 def newcomers(orders: pl.DataFrame, moment: Moment, data: TrainData) -> pl.DataFrame:
     """customer_id, order_id, items: first orders ever that lie in the window and hold at least two known items."""
     if not isinstance(moment.at, datetime):
-        return orders.head(0).select("customer_id", "order_id", items=pl.lit([], pl.List(pl.String)))
-    old = orders.filter(pl.col("ordered_at") < moment.at)["customer_id"].drop_nulls().unique()
-    fresh = orders.lazy().filter(pl.col("customer_id").is_not_null() & ~pl.col("customer_id").is_in(old.to_list()))
+        return as_text(orders.head(0)).select("customer_id", "order_id", items=pl.lit([], pl.List(pl.String)))
+    old = orders.filter(pl.col("ordered_at") < moment.at)["customer_id"].unique().drop_nulls()
+    fresh = lines_asked(orders, moment).lazy().filter(pl.col("customer_id").is_not_null())
+    fresh = fresh.filter(~pl.col("customer_id").is_in(old.to_list()))
     first = (
-        fresh.filter(in_window(moment))
-        .sort("ordered_at", "order_id")
+        fresh.sort("ordered_at", "order_id")
         .group_by("customer_id", maintain_order=True)
         .agg(pl.col("order_id").first())
     )

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from recsys.data.cells import moment_of
-from recsys.data.coding import IDS, Coder, texts
+from recsys.data.coding import IDS, Coder, as_text
 from recsys.data.returns import match_returns
 from recsys.errors import InputError
 from recsys.schemas import UTC, Orders
@@ -41,7 +41,7 @@ class Validated(NamedTuple):
     @property
     def orders(self) -> pl.DataFrame:
         """schemas.Orders: `lines` with ids as text."""
-        return texts(self.lines)
+        return as_text(self.lines)
 
 
 class Sorted(NamedTuple):
@@ -93,7 +93,7 @@ def validate_lines(
     notes["guest_lines"] = orders["customer_id"].null_count()
     orders = orders.select(list(Orders.columns())).sort("ordered_at", *KEY)
     for part in orders.iter_slices(SLICE):  # an order's lines lie beside each other
-        Orders.validate(texts(part))
+        Orders.validate(as_text(part))
     return Validated(orders, purchases, pl.concat(refused), accepted, notes)
 
 
