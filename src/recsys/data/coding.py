@@ -93,4 +93,4 @@ def positions(ids: pl.Series, of: IdMap) -> Ints:
         ids = ids.cast(pl.Enum(of.ids), strict=False)
         return ids.to_physical().cast(pl.Int32).fill_null(-1).to_numpy()
     place = np.append(of.positions(ids.dtype.categories.to_list()), -1).astype(np.int32)
-    return place[ids.to_physical().fill_null(len(place) - 1).to_numpy()]
+    return np.asarray(place[ids.to_physical().fill_null(len(place) - 1).to_numpy()])

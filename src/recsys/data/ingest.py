@@ -51,8 +51,8 @@ class Checked:
 
     `lines`: schemas.Orders, ids coded or as text; `catalog`: schemas.Catalog; `rejected`: schemas.REJECTED.
     `counts`: table (orders, catalog), outcome (kept, rejected, noted), rule, rows; kept and rejected rows of orders
-    add up to `read`, the order rows read. `digests`: SHA-256 of the content of each source file. `files`: of orders, all
-    and those read this time; the others were kept from before.
+    add up to `read`, the order rows read. `digests`: SHA-256 of the content of each source file. `files`: of orders,
+    all and those read this time; the others were kept from before.
     """
 
     lines: pl.DataFrame

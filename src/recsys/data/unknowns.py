@@ -68,9 +68,8 @@ def unknowns(
     no_lines = as_text(orders.head(0)).with_columns(age=pl.lit(0, pl.Float32))  # prices do not matter
     facts = item_facts(items, catalog, no_lines)
     texts = tuple(text or "" for text in facts.texts)
-    return Unknowns(
-        sampled(newcomers(orders, moment, data), most), items, texts, bought, len(whole), category_names(data, catalog)
-    )
+    strangers = sampled(newcomers(orders, moment, data), most)
+    return Unknowns(strangers, items, texts, bought, len(whole), category_names(data, catalog))
 
 
 def _sold_before(orders: pl.DataFrame, moment: Moment) -> list[str]:
