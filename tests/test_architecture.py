@@ -37,6 +37,7 @@ VENDORS = {  # vendor → where it may be imported, as the beginning of a path
     "implicit": ("models/als.py",),
     "sklearn": ("models/content.py", "ranking/chances.py"),
     "sparse_dot_topn": ("models/content.py",),
+    "numba": ("models/joint_counts.py",),
     "lightgbm": ("ranking/", "moments/reorder_model.py"),
     "optuna": ("tuning.py",),
 }
@@ -66,6 +67,7 @@ NOT_SERVED = (
     "dataframely",
     "pandas",
     "sparse_dot_topn",
+    "numba",
     "pydantic",
 )
 

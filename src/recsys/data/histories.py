@@ -18,6 +18,7 @@ Csr = sp.csr_matrix
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 OF_LINES = ("rows", "n_orders", "_cells", "_decayed", "counts", "last_age", "first_age")  # kept; no cart in them
+FEW = 100_000  # lines that are sorted rather than counted into order
 LEVELS = ("department", "category", "type")  # of the catalog, from wide to narrow
 
 
@@ -91,20 +92,32 @@ class Histories:
 
     @cached_property
     def _cells(self) -> tuple[Ints, Csr]:
-        """Cell of each line in the (query, item) pattern, and that pattern as CSR with sorted columns."""
-        key = self.rows * self.n_items + self.items
-        cells, inverse = np.unique(key, return_inverse=True)
-        indptr = np.searchsorted(cells, np.arange(len(self) + 1) * self.n_items)
-        pattern = sp.csr_matrix(
-            (np.ones(len(cells), np.float32), (cells % max(self.n_items, 1)).astype(np.int32), indptr),
-            shape=self.cart.shape,
-        )
-        return inverse, pattern
+        """Cell of each line in the (query, item) pattern, int32, and that pattern as CSR with sorted columns."""
+        order, first = self.by_item
+        cell = np.empty(len(order), np.int32)
+        cell[order] = np.cumsum(first, dtype=np.int32) - 1
+        start = np.flatnonzero(first)
+        ends = np.searchsorted(start, self.indptr)
+        columns = self.items[order[start]]
+        return cell, sp.csr_matrix((np.ones(len(start), np.float32), columns, ends), shape=self.cart.shape)
+
+    @property
+    def by_item(self) -> tuple[Ints, np.ndarray]:
+        """int32 (m,): the lines query by query, item by item, oldest first; bool (m,): first of its query and item."""
+        if len(self.items) < FEW:
+            order: Ints = np.lexsort((self.items, self.rows)).astype(np.int32)
+        else:
+            order = stable_order(self.items, self.n_items)
+            order = order[stable_order(self.rows[order].astype(np.int32), len(self))]
+        row, item = self.rows[order], self.items[order]
+        first = np.ones(len(order), bool)
+        first[1:] = (row[1:] != row[:-1]) | (item[1:] != item[:-1])
+        return order, first
 
     def sums(self, values: np.ndarray) -> Csr:
         """CSR (n, n_items): `values` (m,) of the lines summed per query and item."""
-        inverse, pattern = self._cells
-        return with_data(pattern, np.bincount(inverse, values, minlength=pattern.nnz))
+        cell, pattern = self._cells
+        return with_data(pattern, np.bincount(cell, values, minlength=pattern.nnz))
 
     @cached_property
     def counts(self) -> Csr:
@@ -186,6 +199,15 @@ class Histories:
         sizes = np.bincount(self.rows[kept], minlength=len(self))
         lines = (self.items[kept], self.orders[kept], self.ages[kept], self.weights[kept])
         return Histories(np.concatenate([[0], np.cumsum(sizes)]), *lines, self.cart, self.customers)
+
+    def latest_queries(self, most: int) -> Ints:
+        """int64, sorted: the `most` queries whose latest orders are youngest, the first of equals; all, if no more."""
+        if len(self) <= most:
+            return np.arange(len(self))
+        youngest = np.full(len(self), np.inf, np.float32)
+        known = np.diff(self.indptr) > 0
+        youngest[known] = self.ages[self.indptr[1:][known] - 1]  # oldest order first
+        return np.sort(np.argsort(youngest, kind="stable")[:most])
 
     def with_cart(self, cart: Csr) -> "Histories":
         """The same histories with another cart, CSR (n, n_items); what was worked out of the lines stays known."""

@@ -20,13 +20,15 @@ class BasketKnn:
 
     k: int = 200  # orders
     half_life: float = 90.0  # days; decay of past orders
+    pool: int = 300_000  # past orders that are looked at: the latest
 
     def fit(self, data: TrainData) -> Self:
-        self.orders_ = data.orders
+        first = max(0, data.orders.shape[0] - self.pool)  # oldest first
+        self.orders_ = data.orders[first:]
         sold = np.asarray(data.orders.sum(axis=0)).ravel()
         self.idf_ = np.log1p(data.orders.shape[0] / np.maximum(sold, 1)).astype(np.float32)
         fade = (np.float32(0.5) ** (data.order_ages / np.float32(self.half_life))).astype(np.float32)
-        self.unit_by_item_ = sp.csr_matrix((sp.diags_array(fade) @ unit_rows(self._weighted(data.orders))).T)
+        self.unit_by_item_ = sp.csr_matrix((sp.diags_array(fade[first:]) @ unit_rows(self._weighted(self.orders_))).T)
         return self
 
     def _weighted(self, baskets: Csr) -> Csr:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..data.histories import Csr, Floats, Histories, Ints, TrainData
 from .base import high_cells, in_rows, places, product, unknown_rows
+from .user_knn import own_cells, pool_of
 
 
 def nearest_mean(closeness: Floats, k: int) -> Csr:
@@ -46,9 +47,11 @@ class TifuKnn:
     within: float = 0.9  # r_b: what a later basket of the group leaves of a basket
     over: float = 0.7  # r_g: what a later group leaves of a group
     alpha: float = 0.7  # weight of the own vector
+    pool: int = 50_000  # customers that may be neighbours: those who ordered last
 
     def fit(self, data: TrainData) -> Self:
-        vectors = self._vectors(data.histories)
+        near, self.place_ = pool_of(data.histories, self.pool)
+        vectors = self._vectors(near)
         self.vectors_ = vectors
         self.by_item_ = vectors.T.tocsr()
         self.squares_ = squared_lengths(vectors)
@@ -58,8 +61,7 @@ class TifuKnn:
         own = self._vectors(queries)
         # -distance² without the own length, which orders nothing
         closeness = 2 * product(own, self.by_item_).astype(np.float64) - self.squares_
-        same = np.flatnonzero(queries.customers >= 0)
-        closeness[same, queries.customers[same]] = -np.inf
+        closeness[own_cells(queries, self.place_)] = -np.inf
         scores = product(nearest_mean(closeness, self.k), self.vectors_)
         scores *= np.float32(1 - self.alpha)
         scores += np.float32(self.alpha) * own.toarray()
@@ -67,11 +69,14 @@ class TifuKnn:
 
     def _vectors(self, histories: Histories) -> Csr:
         """u of every query, CSR float32 (n, n_items)."""
-        n = histories.n_orders[histories.rows]
-        return histories.sums(self._basket_weights(n, n - 1 - histories.orders))
+        orders = histories.n_orders
+        start = np.cumsum(orders) - orders  # of each query's orders, latest first
+        n = np.repeat(orders, orders)
+        weights = self._basket_weights(n, n - 1 - (np.arange(len(n)) - np.repeat(start, orders)))
+        return histories.sums(weights[start[histories.rows] + histories.orders])
 
     def _basket_weights(self, n: Ints, t: Ints) -> Floats:
-        """Weight in u of basket `t` (0 = the first) of `n`, per line: r_b^(s − j) / s · r_g^(m − i) / m."""
+        """Weight in u of basket `t` (0 = the first) of `n`: r_b^(s − j) / s · r_g^(m − i) / m."""
         m = np.minimum(self.groups, n)
         short = n // np.maximum(m, 1)
         n_short = m - n % np.maximum(m, 1)  # groups of the shorter size come first

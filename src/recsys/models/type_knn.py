@@ -6,9 +6,10 @@ from typing import Literal, Self
 import numpy as np
 import scipy.sparse as sp
 
-from ..data.histories import LEVELS, Floats, Histories, TrainData
+from ..data.histories import LEVELS, Csr, Floats, Histories, TrainData
 from .base import product, unknown_rows
-from .item_knn import shrunk_cosine
+from .item_knn import shrunk_cosine, sold_in
+from .joint_counts import joint_counts
 from .popularity import recent_share
 
 
@@ -20,6 +21,16 @@ def share_within(codes: np.ndarray, share: Floats) -> Floats:
     place = np.where(codes < 0, codes.max(initial=-1) + 1, codes)
     total = np.bincount(place, share)[place]
     return np.where(codes < 0, np.nan, share / np.where(total > 0, total, 1)).astype(np.float32)
+
+
+def kinds_in(orders: Csr, codes: np.ndarray, n: int) -> Csr:
+    """CSR float32 (n_orders, n), 1 where the order holds an item of the kind; `codes` (n_items,), -1 = unknown."""
+    known = codes[orders.indices] >= 0
+    ends = np.concatenate([[0], np.cumsum(known)])[orders.indptr]
+    held = sp.csr_matrix((known[known].astype(np.float32), codes[orders.indices[known]], ends), (orders.shape[0], n))
+    held.sum_duplicates()
+    held.data[:] = 1
+    return held
 
 
 @dataclass(kw_only=True)
@@ -40,10 +51,9 @@ class TypeKnn:
         known = np.flatnonzero(codes >= 0)
         shape = (len(codes), int(codes.max(initial=0)) + 1)
         self.member_ = sp.csr_matrix((np.ones(len(known), np.float32), (known, codes[known])), shape)
-        held = sp.csr_matrix(data.orders @ self.member_)
-        held.data[:] = 1
-        together = (held.T @ held).tocsr()
-        self.cosine_ = shrunk_cosine(together, together.diagonal(), self.shrink, 1)
+        held = kinds_in(data.orders, codes, shape[1])
+        together, _ = joint_counts(held, np.ones(held.shape[0], np.float32), 1, shape[1] ** 2)
+        self.cosine_ = shrunk_cosine(together, sold_in(held), self.shrink, 1)
         self.share_ = share_within(codes, recent_share(data, self.days))
         self.code_ = np.maximum(codes, 0)  # of an unknown type: any, since its share is NaN
         return self

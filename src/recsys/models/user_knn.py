@@ -33,22 +33,38 @@ def _first(rows: Ints, columns: Ints, values: Floats, k: int, shape: tuple[int, 
     return in_rows(rows[kept], columns[kept], values[kept], shape)
 
 
+def pool_of(histories: Histories, most: int) -> tuple[Histories, np.ndarray]:
+    """The customers that may be neighbours, and the row of each customer among them, int32; -1 = none."""
+    rows = histories.latest_queries(most)
+    place = np.full(len(histories), -1, np.int32)
+    place[rows] = np.arange(len(rows))
+    return (histories if len(rows) == len(histories) else histories.take(rows)), place
+
+
+def own_cells(queries: Histories, place: np.ndarray) -> tuple[Ints, Ints]:
+    """Row and column of each query's own customer in the (query, neighbour) cells."""
+    known = np.flatnonzero(queries.customers >= 0)
+    own = place[queries.customers[known]]
+    return known[own >= 0], own[own >= 0]
+
+
 @dataclass(kw_only=True)
 class UserKnn:
     """Σ cos² of the k nearest customers times their decayed purchases; cosine of decayed purchases."""
 
     k: int = 150
     half_life: float = 60.0  # days
+    pool: int = 50_000  # customers that may be neighbours: those who ordered last
 
     def fit(self, data: TrainData) -> Self:
-        self.decayed_ = data.histories.decayed(self.half_life)
+        near, self.place_ = pool_of(data.histories, self.pool)
+        self.decayed_ = near.decayed(self.half_life)
         self.unit_by_item_ = unit_rows(self.decayed_).T.tocsr()
         return self
 
     def score(self, queries: Histories) -> Floats:
         similarity = product(unit_rows(queries.decayed(self.half_life)), self.unit_by_item_)
-        same = np.flatnonzero(queries.customers >= 0)
-        similarity[same, queries.customers[same]] = 0
+        similarity[own_cells(queries, self.place_)] = 0
         weights = nearest(similarity, self.k)
         weights.data **= 2
         return unknown_rows(product(weights, self.decayed_), queries.has_history)

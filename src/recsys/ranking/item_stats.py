@@ -102,18 +102,20 @@ def _repeat_share(histories: Histories) -> Floats:
 
 def _intervals(histories: Histories) -> Floats:
     """Median over all pairs of successive purchases of the item by one customer; NaN where nobody came back."""
-    order = np.lexsort((-histories.ages, histories.items, histories.rows))
-    items, rows, ages = histories.items[order], histories.rows[order], histories.ages[order]
-    same = (items[1:] == items[:-1]) & (rows[1:] == rows[:-1])
-    return _median_by(items[1:][same].astype(np.int64), (ages[:-1] - ages[1:])[same], histories.n_items)
+    order, first = histories.by_item  # oldest first
+    again = np.flatnonzero(~first)
+    waits = histories.ages[order[again - 1]] - histories.ages[order[again]]
+    return _median_by(histories.items[order[again]], waits, histories.n_items)
 
 
 def _median_by(group: Ints, values: Floats, n: int) -> Floats:
-    """Lower median of `values` in each of n groups; NaN for an empty one."""
-    order = np.lexsort((values, group))
+    """Lower median of `values`, none below 0, in each of n groups; NaN for an empty one."""
     sizes = np.bincount(group, minlength=n)
     start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    # floats that are not negative sort as their bits do: one sort of numbers instead of two of places
+    bits = np.maximum(values, 0).astype(np.float32).view(np.uint32)
+    both = np.sort((group.astype(np.uint64) << np.uint64(32)) | bits)
     out = np.full(n, np.nan, np.float32)
     some = sizes > 0
-    out[some] = values[order][(start + (sizes - 1) // 2)[some]]
+    out[some] = (both[(start + (sizes - 1) // 2)[some]] & np.uint64(2**32 - 1)).astype(np.uint32).view(np.float32)
     return out
