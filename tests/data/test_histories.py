@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.data.histories import Histories, IdMap, carts, empty_histories, no_carts
+from recsys.data import histories as module
+from recsys.data.histories import Histories, IdMap, carts, empty_histories, no_carts, stable_order
 
 N_ITEMS = 5
 LINE = st.tuples(
@@ -186,3 +187,30 @@ def test_few_half_lives_are_kept():
     for half_life in range(1, 12):
         assert h.decayed(half_life)[0, 0] == pytest.approx(0.5 ** (10 / half_life), rel=1e-5)
     assert len(h._decayed) <= 4
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.integers(0, 6), max_size=40))
+def test_counting_gives_the_stable_order(codes):
+    order = stable_order(np.array(codes, np.int32), 7)
+    assert order.tolist() == np.argsort(np.array(codes, np.int32), kind="stable").tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(QUERIES)
+def test_few_and_many_lines_are_put_in_one_order(queries):
+    few = histories(queries)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "FEW", 0)
+        many = histories(queries)
+        order, first = many.by_item
+    assert order.tolist() == few.by_item[0].tolist()
+    assert first.tolist() == few.by_item[1].tolist()
+
+
+def test_the_latest_queries_are_those_of_the_youngest_orders():
+    """Customers whose last orders are 9, 2, never, 5 and 2 days old."""
+    found = histories([[[(0, 30, 1)], [(1, 9, 1)]], [[(0, 2, 1)]], [], [[(0, 5, 1)]], [[(0, 2, 1)]]])
+    assert [found.latest_queries(n).tolist() for n in (1, 2, 3, 4, 5)] == [
+        [1], [1, 4], [1, 3, 4], [0, 1, 3, 4], [0, 1, 2, 3, 4]
+    ]  # fmt: skip

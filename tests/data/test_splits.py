@@ -9,7 +9,18 @@ import pytest
 
 from recsys.data import splits
 from recsys.data.interactions import InteractionOptions, lines_before, train_data
-from recsys.data.splits import SplitOptions, any_depth, ask, asked_orders, both_tasks, half, held_back, moments, nothing
+from recsys.data.splits import (
+    SplitOptions,
+    any_depth,
+    ask,
+    asked_orders,
+    both_tasks,
+    half,
+    held_back,
+    moments,
+    nothing,
+    sampled,
+)
 from recsys.errors import InputError
 
 AT = datetime(2024, 7, 1, tzinfo=UTC)  # MOMENT of tests/conftest.py
@@ -199,3 +210,16 @@ def test_histories_of_queries_are_those_of_the_customers(small_shop):
     some = queries.take(np.array([3, 1]))
     assert some.orders == (queries.orders[3], queries.orders[1])
     np.testing.assert_array_equal(some.relevant.toarray(), queries.relevant.toarray()[[3, 1]])
+
+
+def test_a_sample_of_the_orders_asked_depends_on_their_ids_alone():
+    asked = pl.DataFrame({"customer_id": [str(n) for n in range(50)], "order_id": [f"o{n}" for n in range(50)]})
+    kept = sampled(asked, 20)
+    assert kept.height == 20
+    assert kept["order_id"].to_list() == [o for o in asked["order_id"] if o in set(kept["order_id"])]
+    again = sampled(asked.reverse(), 20)
+    assert set(again["order_id"]) == set(kept["order_id"])
+    assert set(sampled(asked, 10)["order_id"]) < set(kept["order_id"])
+    assert sampled(asked, 50).equals(asked)
+    assert sampled(asked, None).equals(asked)
+    assert sampled(asked, 0).height == 0

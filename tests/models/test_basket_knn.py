@@ -1,10 +1,13 @@
 """Whole orders like the cart, against a loop over orders."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
+from recsys.models.base import unit_rows
 from recsys.models.basket_knn import BasketKnn
 
 ORDERS = [
@@ -53,3 +56,15 @@ def test_the_history_is_not_looked_at(small_shop, query):
     with_history, bare = model.score(query(n, [(3, 2.0), (9, 1.0)], [5, 7])), model.score(query(n, [], [5, 7]))
     np.testing.assert_array_equal(with_history, bare)
     assert np.isnan(model.score(query(n, [(3, 2.0)]))).all()
+
+
+def test_a_pool_holds_the_latest_orders(small_shop):
+    data, queries = small_shop.data, small_shop.tasks["cart"].histories.take(slice(0, 20))
+    late = replace(data, orders=data.orders[-50:], order_ages=data.order_ages[-50:])
+    model = BasketKnn(pool=50).fit(data)
+    assert model.orders_.shape[0] == 50
+    unweighted = BasketKnn(pool=50).fit(late)
+    unweighted.idf_ = model.idf_  # of all orders: what is rare does not depend on the pool
+    fade = sp.diags_array((np.float32(0.5) ** (late.order_ages / np.float32(90))).astype(np.float32))
+    unweighted.unit_by_item_ = sp.csr_matrix((fade @ unit_rows(unweighted._weighted(late.orders))).T)
+    np.testing.assert_allclose(model.score(queries), unweighted.score(queries), rtol=1e-6)

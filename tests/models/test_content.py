@@ -129,3 +129,20 @@ def test_only_the_most_alike_are_kept(shelf):
     assert np.diff(kept.indptr).max() == 2
     for row in range(len(whole)):
         np.testing.assert_allclose(np.sort(kept[row].data), np.sort(whole[row])[-2:][np.sort(whole[row])[-2:] > 0])
+
+
+def test_a_large_catalog_finds_neighbours_by_its_rarer_terms(tiny_data):
+    """Every text says "red"; two say "wool": with little work allowed, only those two are found alike."""
+    words = ("wool", "wool hat", "cup", "mug", "jar", "pan")
+    names = {f"i{n}": {"name": f"red {word}"} for n, word in enumerate(words)}
+    data = tiny_data(("1", "ann", 9, list(names)), catalog=names)
+    rows = Content(max_df=1.0).fit(data)
+    whole, telling = rows.rows_, Content(max_df=1.0, max_work=20)._telling(rows.rows_)
+    texts = np.bincount(telling.indices[telling.data > 0], minlength=telling.shape[1]).astype(float)
+    assert (texts**2).sum() <= 20
+    kept = texts > 0
+    np.testing.assert_array_equal(telling.toarray()[:, kept], whole.toarray()[:, kept])
+    everywhere = np.bincount(whole.indices, minlength=whole.shape[1]) == len(names)
+    assert everywhere.any()
+    assert not kept[everywhere].any()
+    assert rows._telling(whole) is whole

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from recsys.models.tifu_knn import TifuKnn
 from recsys.models.user_knn import UserKnn, nearest
 
 
@@ -63,3 +64,17 @@ def test_nearest_keeps_the_k_largest_positive(similarity, k):
         expected = np.zeros_like(values)
         expected[order] = values[order]
         np.testing.assert_array_equal(kept[row], expected)
+
+
+@pytest.mark.parametrize("model", [UserKnn(k=9, pool=30), TifuKnn(k=9, pool=30)])
+def test_a_pool_is_the_shop_of_its_customers_alone(small_shop, model):
+    """Others ask as strangers would: what they bought is their own, and no neighbour's."""
+    data, queries = small_shop.data, small_shop.tasks["next_basket"].histories.take(slice(0, 40))
+    rows = data.histories.latest_queries(30)
+    place = {customer: at for at, customer in enumerate(rows)}
+    own = np.array([place.get(customer, -1) for customer in queries.customers])
+    assert (own < 0).any()
+    assert (own >= 0).any()
+    alone = replace(data, histories=data.histories.take(rows))
+    expected = type(model)(k=9).fit(alone).score(replace(queries, customers=own))
+    np.testing.assert_array_equal(model.fit(data).score(queries), expected)

@@ -61,6 +61,7 @@ class Content:
     max_features: int = 20_000  # most frequent words and as many n-grams
     min_df: int = 2  # texts with the term
     max_df: float = 0.2  # share of texts with the term; a more common one says little and costs much
+    max_work: float = 1e9  # Σ (texts with the term)²: of a large catalog, neighbours are found by the rarer terms
 
     def fit(self, data: TrainData) -> Self:
         from sparse_dot_topn import sp_matmul_topn  # not part of serving
@@ -68,10 +69,23 @@ class Content:
         clean = {text: normalise(text) for text in set(data.facts.texts)}
         texts, self.text_ = np.unique([clean[t] for t in data.facts.texts], return_inverse=True)
         self.rows_ = self._tfidf(list(texts))
-        alike = sp_matmul_topn(self.rows_, self.rows_.T.tocsr(), top_n=self.neighbours, sort=False, n_threads=2)
+        telling = self._telling(self.rows_)
+        alike = sp_matmul_topn(telling, telling.T.tocsr(), top_n=self.neighbours, sort=False, n_threads=2)
         self.alike_ = sp.csr_matrix(alike, dtype=np.float32)
         self.alike_.sort_indices()
         return self
+
+    def _telling(self, rows: Csr) -> Csr:
+        """`rows` without the commonest terms, so that finding all pairs that share one takes `max_work` at most."""
+        texts = np.bincount(rows.indices, minlength=rows.shape[1]).astype(float)
+        order = np.argsort(texts, kind="stable")
+        kept = np.zeros(len(texts), bool)
+        kept[order[np.cumsum(texts[order] ** 2) <= self.max_work]] = True
+        if kept.all():
+            return rows
+        telling = sp.csr_matrix(rows @ sp.diags_array(kept.astype(np.float32)))
+        telling.eliminate_zeros()
+        return telling
 
     def _tfidf(self, texts: list[str]) -> Csr:
         from sklearn.feature_extraction.text import TfidfVectorizer  # not part of serving
