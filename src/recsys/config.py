@@ -51,6 +51,7 @@ class RunOptions:
 
     store: str = ".recsys"  # finished stages, reused by later runs
     reports: str = "reports"  # reports/latest and one folder per run
+    memory_gb: float | None = None  # what a run may use; blocks are cut to it; null = 4/5 of the machine's
     keep_days: float = 7  # finished stages that no run has used for so long are removed
     keep_reports: int = 20  # reports of the latest runs
     hash_customers: bool = False  # customer ids in reports, MLflow and refused rows; key in RECSYS_ID_KEY
@@ -194,6 +195,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "registry.gate.requests": (1, 1e5),
     "registry.gate.max_size_mb": (0.1, 1e6),
     "registry.gate.fresh_seconds": (1, 1e5),
+    "run.memory_gb": (0.1, 1e5),
     "run.keep_days": (0, 1e5),
     "run.keep_reports": (1, 1e6),
     "scoring.k": (1, 1e6),

@@ -46,9 +46,10 @@ from recsys.evaluation.protocols import (
 )
 from recsys.evaluation.segments import segment_records
 from recsys.evaluation.value_lists import ValueLists, commerce_records
+from recsys.memory import block_size, require_memory
 from recsys.offers.kit_store import Shared, load_own
 from recsys.ranking.base_models import BaseModels, params
-from recsys.ranking.blend import Ranked
+from recsys.ranking.blend import BLOCK, Ranked
 from recsys.ranking.features import GROUPS
 from recsys.ranking.hybrid import Hybrid, TrainingRows
 from recsys.ranking.value import Worth
@@ -75,7 +76,8 @@ def ingest_orders(config: Config, now: datetime) -> Path:
 
 
 def _ingest(config: Config, now: datetime, out: Path) -> None:
-    checked = ingest(config.data, now, partial(stage, store(config)))
+    room = partial(require_memory, memory_gb=config.run.memory_gb)
+    checked = ingest(config.data, now, partial(stage, store(config)), room)
     if key := key_of(config):
         column = config.data.orders.columns.get("customer_id", "customer_id")
         checked = replace(checked, rejected=hash_rejected(checked.rejected, [column], key))
@@ -174,8 +176,13 @@ def learn_moment(config: Config, matrices: Path, name: str) -> Path:
 
 def _learn(config: Config, matrices: Path, name: str, out: Path) -> None:
     data, asked = load_moment(matrices, name)
-    rows = moment_rows(BaseModels.fit(data, config.models), data, asked, config.ranker)
+    rows = moment_rows(BaseModels.fit(data, config.models), data, asked, config.ranker, block_of(config, data))
     rows.save(out / "rows.npz")
+
+
+def block_of(config: Config, data: TrainData) -> int:
+    """Queries asked at once."""
+    return block_size(len(data.items), config.run.memory_gb, BLOCK)
 
 
 def row_options(config: Config) -> dict[str, Any]:
@@ -237,7 +244,8 @@ def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: 
         chances(task, rows, ranked)
         by_value(task, rows, ranked)
 
-    lists = contender_lists(models, hybrid, tasks, max(options.ks), config.ranker.per_source, watch=watch)
+    block, per_source = block_of(config, data), config.ranker.per_source
+    lists = contender_lists(models, hybrid, tasks, max(options.ks), per_source, watch=watch, block=block)
     content: Any = models["content"]
     table = per_query(lists, tasks, options.ks, models.stats.share, content.vectors())
     rows = records(table, lists, len(data.items), options)

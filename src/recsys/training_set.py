@@ -17,7 +17,7 @@ import polars as pl
 from recsys.data.histories import TrainData
 from recsys.data.splits import Queries, any_depth, ask, held_back, nothing
 from recsys.ranking.base_models import BaseModels, cart_scores, history_scores
-from recsys.ranking.blend import by_block
+from recsys.ranking.blend import BLOCK, by_block
 from recsys.ranking.candidates import candidates
 from recsys.ranking.features import FEATURES, best_scores, features
 from recsys.ranking.hybrid import HybridOptions, TrainingRows
@@ -26,14 +26,16 @@ SHORT = (0, 1, 2, 3)  # orders that a shortened history keeps
 SHORT_ODDS = (0.4, 0.3, 0.15, 0.15)
 
 
-def moment_rows(models: BaseModels, data: TrainData, asked: pl.DataFrame, options: HybridOptions) -> TrainingRows:
+def moment_rows(
+    models: BaseModels, data: TrainData, asked: pl.DataFrame, options: HybridOptions, block: int = BLOCK
+) -> TrainingRows:
     """Rows of one moment; `models` are fitted before it, `asked` are the orders of `asked_orders(...)`."""
     full = [ask(asked, data, shown) for shown in (nothing, any_depth)]
     rng = np.random.default_rng(options.seed)
     some = np.sort(rng.permutation(asked.height)[: round(options.short_histories * asked.height)])
     kept = rng.choice(SHORT, len(some), p=SHORT_ODDS)
     short = [_shortened(queries.take(some), kept) for queries in full]
-    given = (options.per_source, options.negatives, options.seed)
+    given = (options.per_source, options.negatives, options.seed, block)
     return TrainingRows.concatenate([training_rows(models, asks, *given) for asks in (full, short)])
 
 
@@ -42,7 +44,7 @@ def _shortened(queries: Queries, kept: np.ndarray) -> Queries:
 
 
 def training_rows(
-    models: BaseModels, asks: Sequence[Queries], per_source: int, negatives: float, seed: int
+    models: BaseModels, asks: Sequence[Queries], per_source: int, negatives: float, seed: int, block: int = BLOCK
 ) -> TrainingRows:
     """Candidates with features and answers: every bought one, and a seeded share of the others.
 
@@ -50,7 +52,7 @@ def training_rows(
     """
     held = np.array([held_back(order) for order in asks[0].orders], bool)
 
-    def block(rows: np.ndarray) -> TrainingRows:
+    def rows_of(rows: np.ndarray) -> TrainingRows:
         queries = asks[0].histories.take(rows)
         shared = history_scores(models, queries)
         parts = []
@@ -69,7 +71,7 @@ def training_rows(
 
     if not len(asks[0]):
         return TrainingRows.empty()
-    return TrainingRows.concatenate(by_block(len(asks[0]), block))
+    return TrainingRows.concatenate(by_block(len(asks[0]), rows_of, size=block))
 
 
 def cart_and_new(rows: TrainingRows) -> TrainingRows:

@@ -7,7 +7,7 @@ catalog source ──────┘          └─ rejected, each with its rul
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Literal, get_args, get_origin, get_type_hints
@@ -80,8 +80,10 @@ class Checked:
         return judge(self.lines, read=self.read, rejected=rejected, queries=queries, options=options)
 
 
-def ingest(options: DataOptions, now: datetime, keep: Keep | None = None) -> Checked:
-    """Read, map and check both tables. `now` (aware): later times are refused.
+def ingest(
+    options: DataOptions, now: datetime, keep: Keep | None = None, room: Callable[[int], None] | None = None
+) -> Checked:
+    """Read, map and check both tables. `now` (aware): later times are refused. `room(rows)` may refuse so many rows.
 
     The result does not depend on the order of rows or files, only `rejected` names the rows by position. With `keep`
     (see `order_files`) files that were read before are not read again; the result is the same.
@@ -89,6 +91,8 @@ def ingest(options: DataOptions, now: datetime, keep: Keep | None = None) -> Che
     _check_choices(options)
     _check_lists(options)
     source = order_lines(options.orders, options.catalog, keep)
+    if room:
+        room(source.read)
     items_source = _catalog_source(options.catalog)
     read = read_catalog(items_source, options.catalog) if items_source else None
     valid = validate_lines(

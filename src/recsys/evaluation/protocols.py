@@ -26,7 +26,7 @@ from recsys.evaluation.metrics import (
     ranking_metrics,
 )
 from recsys.ranking.base_models import SINGLES, BaseModels, cart_scores, history_scores, single_scores
-from recsys.ranking.blend import Ranked, by_block, rank
+from recsys.ranking.blend import BLOCK, Ranked, by_block, rank
 from recsys.ranking.hybrid import Hybrid
 from recsys.ranking.topk import top_k, top_k_of_rows
 
@@ -63,6 +63,7 @@ def contender_lists(
     *,
     singles: tuple[str, ...] = SINGLES,
     watch: Watch | None = None,
+    block: int = BLOCK,
 ) -> Lists:
     """Lists of the single models named and of the hybrid, for every task and segment.
 
@@ -71,7 +72,7 @@ def contender_lists(
     """
     first = next(iter(tasks.values()))
 
-    def block(rows: np.ndarray) -> Lists:
+    def asked_of(rows: np.ndarray) -> Lists:
         shared = history_scores(models, first.histories.take(rows))
         out: Lists = {}
         for task, queries in tasks.items():
@@ -86,7 +87,7 @@ def contender_lists(
             out |= _segments((HYBRID, task), _hybrid_lists(ranked, asked, k))
         return out
 
-    parts = by_block(len(first), block)
+    parts = by_block(len(first), asked_of, size=block)
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
