@@ -19,6 +19,7 @@ ROOMS = (
     ("data",),
     ("pair_counts", "affinity", "pairs"),
     ("models",),
+    ("spark",),
     ("ranking",),
     ("training_set",),
     ("offers",),
@@ -33,7 +34,8 @@ FRONT = len(ROOMS)
 BESIDE = {("registry", "serving"), ("serving", "registry")}
 VENDORS = {  # vendor → where it may be imported, as the beginning of a path
     "prefect": ("flows/",),
-    "mlflow": ("registry/", "serving/"),
+    "mlflow": ("registry/", "serving/", "spark/answers.py"),
+    "pyspark": ("spark/",),
     "implicit": ("models/als.py",),
     "sklearn": ("models/content.py", "ranking/chances.py"),
     "sparse_dot_topn": ("models/content.py",),

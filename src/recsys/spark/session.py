@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,10 +56,18 @@ def java_version() -> int | None:
     return int(found[1]) if found else None
 
 
+def pyspark_version() -> str:
+    """Of the installed pyspark; InputError where there is none."""
+    try:
+        return version("pyspark")
+    except PackageNotFoundError:
+        raise InputError(f"engine = spark: {missing()}; or set engine to local") from None
+
+
 def session(options: SparkOptions) -> "SparkSession":
     """The running session, or a new one; InputError where Spark cannot run or does not start."""
     if why := missing():
-        raise InputError(f"engine = spark: {why}")
+        raise InputError(f"engine = spark: {why}; or set engine to local")
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
