@@ -15,6 +15,7 @@ The optimum of ours has Σ|x|² = Σ|y|². The factors of MLlib are scaled to th
 are folded in. What stays different: rows with many cells are held back more, rows with few less.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,28 +24,37 @@ from recsys.data.histories import Floats, Ints
 from recsys.models.als import Als
 
 if TYPE_CHECKING:
+    from pyspark.ml.recommendation import ALSModel
     from pyspark.sql import DataFrame
 
 
 def fit_als(cells: "DataFrame", model: Als, n_items: int, blocks: int) -> Als:
     """A fitted model of the same hyperparameters; `cells` as `lines.cells` makes them."""
-    return Als(**vars_of(model)).with_items(item_factors(cells, model, n_items, blocks))
-
-
-def vars_of(model: Als) -> dict[str, object]:
-    """Hyperparameters only."""
-    return {name: getattr(model, name) for name in model.__dataclass_fields__}
+    return replace(model).with_items(item_factors(cells, model, n_items, blocks))
 
 
 def item_factors(cells: "DataFrame", model: Als, n_items: int, blocks: int) -> Floats:
     """float32 (n_items, factors); zeros for an item that no customer bought."""
-    from pyspark.ml.recommendation import ALS
-    from pyspark.sql import functions as F
+    from pyspark.sql import functions as fn
 
-    damped = F.log1p("count") if model.damping == "log" else F.col("count")
+    fitted = solve(cells, model, blocks)
+    at, found = collected(fitted.itemFactors)
+    square = fn.aggregate("features", fn.lit(0.0), lambda total, x: total + x * x)
+    users = fitted.userFactors.agg(fn.sum(square)).collect()[0][0]
+    out = np.zeros((n_items, model.factors), np.float32)
+    out[at] = found * balance(users, float(np.square(found, dtype=np.float64).sum()))
+    return out
+
+
+def solve(cells: "DataFrame", model: Als, blocks: int) -> "ALSModel":
+    """MLlib's own model of the customers' and items' factors, customers' updated last."""
+    from pyspark.ml.recommendation import ALS
+    from pyspark.sql import functions as fn
+
+    damped = fn.log1p("count") if model.damping == "log" else fn.col("count")
     ratings = cells.select("customer", "item", damped.cast("float").alias("rating")).persist()
     try:
-        solver = ALS(
+        return ALS(
             rank=model.factors,
             maxIter=model.iterations,
             regParam=weighted_regularization(ratings, model.regularization),
@@ -56,25 +66,17 @@ def item_factors(cells: "DataFrame", model: Als, n_items: int, blocks: int) -> F
             itemCol="item",
             ratingCol="rating",
             seed=model.seed,
-        )
-        fitted = solver.fit(ratings)
-        at, found = _collected(fitted.itemFactors)
-        squares = fitted.userFactors.select(F.sum(F.aggregate("features", F.lit(0.0), lambda s, x: s + x * x))).first()
+        ).fit(ratings)
     finally:
         ratings.unpersist()
-    assert squares is not None
-    out = np.zeros((n_items, model.factors), np.float32)
-    out[at] = found * balance(squares[0], float(np.square(found, dtype=np.float64).sum()))
-    return out
 
 
 def weighted_regularization(ratings: "DataFrame", regularization: float) -> float:
     """MLlib's μ for our λ."""
-    from pyspark.sql import functions as F
+    from pyspark.sql import functions as fn
 
-    found = ratings.agg(F.count("*"), F.count_distinct("customer"), F.count_distinct("item")).first()
-    assert found is not None
-    n_cells, customers, items = found
+    found = ratings.agg(fn.count("*"), fn.count_distinct("customer"), fn.count_distinct("item"))
+    n_cells, customers, items = found.collect()[0]
     return float(regularization * np.sqrt(customers * items) / max(n_cells, 1))
 
 
@@ -83,7 +85,7 @@ def balance(users: float, items: float) -> np.float32:
     return np.float32((users / items) ** 0.25) if users > 0 and items > 0 else np.float32(1)
 
 
-def _collected(factors: "DataFrame") -> tuple[Ints, Floats]:
+def collected(factors: "DataFrame") -> tuple[Ints, Floats]:
     """Positions (m,) and factors (m, rank) of MLlib's table of id and features."""
     table = factors.toArrow()
     values = table.column("features").combine_chunks()

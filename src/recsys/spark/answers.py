@@ -35,14 +35,14 @@ def write_answers(
     `customers` is a Parquet file of customer_id and partition; `model` a folder that MLflow loads; `request` the
     options of every request. A partition is the work of one task.
     """
-    from pyspark.sql import functions as F
+    from pyspark.sql import functions as fn
 
     spark = session(options)
     place = {number: at for at, number in enumerate(partitions)}
-    task = F.create_map(*(F.lit(part) for pair in place.items() for part in pair))[F.col("partition")]
-    asked = spark.read.parquet(str(customers)).where(F.col("partition").isin(list(place)))
-    asked = asked.select("partition", "customer_id", F.lit(request).alias("options")).repartitionById(len(place), task)
-    answer = _udf(spark, model)(F.struct("customer_id", "options")).alias("answer")
+    task = fn.create_map(*(fn.lit(part) for pair in place.items() for part in pair))[fn.col("partition")]
+    asked = spark.read.parquet(str(customers)).where(fn.col("partition").isin(list(place)))
+    asked = asked.select("partition", "customer_id", fn.lit(request).alias("options")).repartitionById(len(place), task)
+    answer = _udf(spark, model)(fn.struct("customer_id", "options")).alias("answer")
     told = asked.select("partition", "customer_id", answer).select("partition", "customer_id", "answer.*")
     told.write.partitionBy("partition").parquet(str(out / ANSWERS))
 

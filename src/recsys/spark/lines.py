@@ -26,39 +26,40 @@ def lines_before(spark: "SparkSession", orders: Path, at: Path, max_age_days: fl
     `at` is a Parquet file of customer_id and at: a customer's own moment. Lines of others, and of guests, count from
     the latest of them; one row without a customer is one moment for all. Half-open, as in `interactions.lines_before`.
     """
-    from pyspark.sql import functions as F
+    from pyspark.sql import functions as fn
 
     moments = spark.read.parquet(str(at))
-    latest = moments.agg(F.max("at")).first()
-    assert latest is not None
+    latest = moments.agg(fn.max("at")).collect()[0][0]
     lines = spark.read.parquet(str(orders)).select(*READ).join(moments, "customer_id", "left")
-    now = F.unix_micros(F.coalesce("at", F.lit(latest[0])))
-    returned = F.when(F.unix_micros("returned_at") < now, F.col("returned_quantity"))
+    now = fn.unix_micros(fn.coalesce("at", fn.lit(latest)))
+    returned = fn.when(fn.unix_micros("returned_at") < now, fn.col("returned_quantity"))
     known = (
-        lines.where(F.unix_micros("ordered_at") < now)
-        .withColumn("quantity", F.col("quantity") - F.coalesce(returned, F.lit(0.0)))
-        .withColumn("age", ((now - F.unix_micros("ordered_at")) / F.lit(float(DAY))).cast("float"))
-        .where(F.col("quantity") > 0)
+        lines.where(fn.unix_micros("ordered_at") < now)
+        .withColumn("quantity", fn.col("quantity") - fn.coalesce(returned, fn.lit(0.0)))
+        .withColumn("age", ((now - fn.unix_micros("ordered_at")) / fn.lit(float(DAY))).cast("float"))
+        .where(fn.col("quantity") > 0)
         .select("order_id", "customer_id", "item_id", "quantity", "age")
     )
-    return known if max_age_days is None else known.where(F.col("age") <= F.lit(max_age_days).cast("float"))
+    return known if max_age_days is None else known.where(fn.col("age") <= fn.lit(max_age_days).cast("float"))
 
 
 def known_lines(lines: "DataFrame", items: IdMap, options: InteractionOptions) -> "DataFrame":
     """order_id, customer_id, item (int, its position), weight (float, damped quantity), age; of known items alone."""
-    from pyspark.sql import functions as F
+    from pyspark.sql import functions as fn
 
-    known = F.broadcast(numbered(lines.sparkSession, items, "item"))
+    known = fn.broadcast(numbered(lines.sparkSession, items, "item"))
     coded = lines.join(known, "item_id").withColumn("weight", _damped(options.quantity).cast("float"))
     return coded.select("order_id", "customer_id", "item", "weight", "age")
 
 
 def cells(lines: "DataFrame", customers: IdMap) -> "DataFrame":
     """customer (int, its position), item, count (float): weight of the customer's orders with the item."""
-    from pyspark.sql import functions as F
+    from pyspark.sql import functions as fn
 
     who = numbered(lines.sparkSession, customers, "customer")
-    summed = lines.join(who, "customer_id").groupBy("customer", "item").agg(F.sum("weight").cast("float").alias("count"))
+    summed = (
+        lines.join(who, "customer_id").groupBy("customer", "item").agg(fn.sum("weight").cast("float").alias("count"))
+    )
     return summed.select("customer", "item", "count")
 
 
@@ -69,12 +70,12 @@ def numbered(spark: "SparkSession", ids: IdMap, name: str) -> "DataFrame":
 
 
 def _damped(how: str) -> "Column":
-    from pyspark.sql import functions as F
+    from pyspark.sql import functions as fn
 
-    quantity = F.col("quantity")
+    quantity = fn.col("quantity")
     return {
-        "binary": F.lit(1.0),
-        "log": F.log1p(quantity) / F.log(F.lit(2.0)),
-        "sqrt": F.sqrt(quantity),
+        "binary": fn.lit(1.0),
+        "log": fn.log1p(quantity) / fn.log(fn.lit(2.0)),
+        "sqrt": fn.sqrt(quantity),
         "linear": quantity,
     }[how]

@@ -8,6 +8,7 @@ counted, and only what is kept crosses the network again. A self-join would send
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,20 +25,19 @@ CELLS = "a int, b int, n float, faded float"
 
 def fit_item_knn(lines: "DataFrame", model: ItemKnn, n_items: int, parts: int) -> ItemKnn:
     """A fitted model of the same hyperparameters; `lines` as `lines.known_lines` makes them."""
-    params = {name: getattr(model, name) for name in model.__dataclass_fields__}
-    return ItemKnn(**params).with_pairs(count_pairs(lines, n_items, model.min_joint, model.recent_half_life, parts))
+    return replace(model).with_pairs(count_pairs(lines, n_items, model.min_joint, model.recent_half_life, parts))
 
 
 def count_pairs(lines: "DataFrame", n_items: int, min_joint: int, half_life: float, parts: int) -> Pairs:
     """`recsys.models.item_knn.count_pairs` without the cells of fewer than `min_joint` orders; counts are the same."""
-    from pyspark.sql import functions as F
+    from pyspark.sql import functions as fn
 
-    fade = F.greatest(F.pow(F.lit(0.5), F.min("age") / F.lit(half_life)), F.lit(LEAST_FADE))
-    orders = lines.groupBy("order_id").agg(F.collect_list("item").alias("items"), fade.cast("float").alias("fade"))
+    fade = fn.greatest(fn.pow(fn.lit(0.5), fn.min("age") / fn.lit(half_life)), fn.lit(LEAST_FADE))
+    orders = lines.groupBy("order_id").agg(fn.collect_list("item").alias("items"), fade.cast("float").alias("fade"))
     orders = orders.persist()
     try:
-        n_orders, mean_fade = orders.agg(F.count("*"), F.avg("fade")).collect()[0]
-        part = F.explode(F.array_distinct(F.transform("items", lambda item: item % F.lit(parts)))).alias("part")
+        n_orders, mean_fade = orders.agg(fn.count("*"), fn.avg("fade")).collect()[0]
+        part = fn.explode(fn.array_distinct(fn.transform("items", lambda item: item % fn.lit(parts)))).alias("part")
         dealt = orders.select(part, "items", "fade").groupBy("part")
         found = dealt.applyInArrow(_counter(n_items, parts, min_joint), CELLS).toArrow()
     finally:
@@ -73,6 +73,6 @@ def _counter(n_items: int, parts: int, min_joint: int) -> Callable[[pa.Table], p
         faded = (mine.T @ sp.csr_matrix((fade, items, ends), shape=shape)).tocoo()
         kept = (joint.data >= min_joint) | (joint.row == joint.col)
         columns = (joint.row, joint.col, joint.data, faded.data)
-        return pa.table(dict(zip("a b n faded".split(), (column[kept] for column in columns), strict=True)))
+        return pa.table(dict(zip(("a", "b", "n", "faded"), (column[kept] for column in columns), strict=True)))
 
     return count

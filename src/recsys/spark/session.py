@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,8 +37,13 @@ LOCAL = {  # nothing listens beyond this machine
 
 def missing() -> str:
     """Why Spark cannot run here, with the remedy; "" where it can."""
-    if find_spec("pyspark") is None:
-        return "pyspark is not installed; pip install 'recsys[spark]'"
+    if why := no_java():
+        return why
+    return "" if find_spec("pyspark") else "pyspark is not installed; pip install 'recsys[spark]'"
+
+
+def no_java() -> str:
+    """Why the Java here is none for Spark; "" where it is one."""
     found = java_version()
     if found is None:
         return f"there is no Java; install a JRE {JAVA}, e.g. openjdk-{JAVA}-jre-headless, or set JAVA_HOME"
@@ -68,6 +74,8 @@ def session(options: SparkOptions) -> "SparkSession":
     """The running session, or a new one; InputError where Spark cannot run or does not start."""
     if why := missing():
         raise InputError(f"engine = spark: {why}; or set engine to local")
+    # pyspark 4.2 says this of pandas 3 at every use; what is used here is held by tests/spark
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
@@ -98,3 +106,7 @@ def stop() -> None:
 
         if active := SparkSession.getActiveSession():
             active.stop()
+
+
+if __name__ == "__main__":  # asked by make test-spark
+    sys.exit(1 if no_java() else 0)
