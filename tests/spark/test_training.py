@@ -27,6 +27,7 @@ pytestmark = pytest.mark.spark
 @pytest.fixture(scope="module")
 def trained_on_spark(spark, small_config, mlflow_store, tmp_path_factory):
     """The small shop's configuration, its report, and what was registered."""
+    del spark  # the session that the stages find
     config = small_config(mlflow_store(tmp_path_factory.mktemp("on-spark")), ENGINE)
     return config, *training.train(config, NOW)
 
