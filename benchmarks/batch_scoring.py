@@ -1,6 +1,7 @@
 """Customers per second of batch scoring with the registered champion, by one process and by several.
 
-    python -m benchmarks.batch_scoring [--config configs/complete_journey.yaml] [--customers 2000] [--workers 2] [--spark local[2]]
+    python -m benchmarks.batch_scoring [--config configs/complete_journey.yaml] [--customers 2000] [--workers 2]
+        [--spark local[2]]
 
 Starting processes and loading the model are told apart: each number is of partitions after the first of each process.
 Beside it, what one process reaches that only asks the model, and CPU seconds per customer, which other work on the

@@ -171,6 +171,11 @@ def test_vendors_stay_in_their_rooms(place):
         assert allowed is None or place.startswith(allowed), f"{name} belongs in {allowed}, not in {place}"
 
 
+def test_spark_is_imported_in_use_only(place):
+    """Whoever computes here needs neither pyspark nor Java."""
+    assert not [name for name, _ in imports(place, True) if name.startswith("pyspark")]
+
+
 def served() -> set[str]:
     """What is logged with the model: the served rooms and whatever they import of our own."""
     reached, waiting = set(), {p for p in modules() if p.startswith(SERVED_ROOMS)}

@@ -40,11 +40,11 @@ def write_answers(
     spark = session(options)
     place = {number: at for at, number in enumerate(partitions)}
     task = fn.create_map(*(fn.lit(part) for pair in place.items() for part in pair))[fn.col("partition")]
-    asked = spark.read.parquet(str(customers)).where(fn.col("partition").isin(list(place)))
+    asked = spark.read.parquet(customers.absolute().as_uri()).where(fn.col("partition").isin(list(place)))
     asked = asked.select("partition", "customer_id", fn.lit(request).alias("options")).repartitionById(len(place), task)
     answer = _udf(spark, model)(fn.struct("customer_id", "options")).alias("answer")
     told = asked.select("partition", "customer_id", answer).select("partition", "customer_id", "answer.*")
-    told.write.partitionBy("partition").parquet(str(out / ANSWERS))
+    told.write.partitionBy("partition").parquet((out / ANSWERS).absolute().as_uri())
 
 
 def read_answers(written: Path, partition: int) -> pl.DataFrame:

@@ -28,9 +28,9 @@ def lines_before(spark: "SparkSession", orders: Path, at: Path, max_age_days: fl
     """
     from pyspark.sql import functions as fn
 
-    moments = spark.read.parquet(str(at))
+    moments = spark.read.parquet(at.absolute().as_uri())
     latest = moments.agg(fn.max("at")).collect()[0][0]
-    lines = spark.read.parquet(str(orders)).select(*READ).join(moments, "customer_id", "left")
+    lines = spark.read.parquet(orders.absolute().as_uri()).select(*READ).join(moments, "customer_id", "left")
     now = fn.unix_micros(fn.coalesce("at", fn.lit(latest)))
     returned = fn.when(fn.unix_micros("returned_at") < now, fn.col("returned_quantity"))
     known = (
