@@ -1,5 +1,8 @@
 """What Spark reads and counts, against the matrices of the local engine: cell by cell, pair by pair."""
 
+import ast
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,6 +16,7 @@ from recsys.data.interactions import InteractionOptions, lines_before, train_dat
 from recsys.data.splits import Moment, SplitOptions, moments
 from recsys.models.item_knn import count_pairs
 from recsys.spark import lines as spark_lines
+from recsys.spark.pairs import _counter
 from recsys.spark.pairs import count_pairs as count_by_spark
 
 pytestmark = pytest.mark.spark
@@ -118,3 +122,24 @@ def test_ids_that_are_not_known_are_left_out(spark, small_shop, orders, tmp_path
     assert {row.item for row in lines.select("item").distinct().collect()} == set(range(len(some.items)))
     few = IdMap(small_shop.data.customers.ids[:3])
     assert {row.customer for row in spark_lines.cells(lines, few).select("customer").distinct().collect()} == {0, 1, 2}
+
+
+def test_executors_need_nothing_of_this_package_to_count():
+    """What counts a part is sent by value: a process that cannot import recsys counts two orders of a, b and a, c."""
+    cloudpickle = pytest.importorskip("pyspark.cloudpickle", reason="pyspark is not installed")
+    code = (
+        "import pickle, sys; sys.modules['recsys'] = None\n"
+        "import pyarrow as pa\n"
+        "orders = pa.table({'part': [0, 0], 'items': [[0, 1], [0, 2]], 'fade': pa.array([1, 0.5], pa.float32())})\n"
+        "print(pickle.load(sys.stdin.buffer)(orders).sort_by([('a', 'ascending'), ('b', 'ascending')]).to_pydict())"
+    )
+    sent = cloudpickle.dumps(_counter(3, 1, 1))
+    said = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, timeout=120, check=True).stdout
+    found = ast.literal_eval(said.decode())
+    pairs = dict(
+        zip(zip(found["a"], found["b"], strict=True), zip(found["n"], found["faded"], strict=True), strict=True)
+    )
+    assert pairs == {
+        (0, 0): (2, 1.5), (1, 1): (1, 1), (2, 2): (1, 0.5), (0, 1): (1, 1), (1, 0): (1, 1), (0, 2): (1, 0.5),
+        (2, 0): (1, 0.5),
+    }  # fmt: skip

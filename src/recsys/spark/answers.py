@@ -25,6 +25,7 @@ ANSWER = ", ".join(
     + [f"{name}: string" for name in TOLD]
 )
 ANSWERS = "answers"
+BLOCK = 960  # customers of one call of the model, as in recsys.scoring.asking
 
 
 def write_answers(
@@ -38,6 +39,7 @@ def write_answers(
     from pyspark.sql import functions as fn
 
     spark = session(options)
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", BLOCK)
     place = {number: at for at, number in enumerate(partitions)}
     task = fn.create_map(*(fn.lit(part) for pair in place.items() for part in pair))[fn.col("partition")]
     asked = spark.read.parquet(customers.absolute().as_uri()).where(fn.col("partition").isin(list(place)))

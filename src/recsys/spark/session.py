@@ -23,7 +23,6 @@ NAME = "recsys"
 IN_WORKERS = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "960",  # customers of one call, see recsys.scoring.asking
     "spark.driver.maxResultSize": "0",  # pairs are bounded by models.item_knn.min_joint, and must come whole
     "spark.ui.showConsoleProgress": "false",
     **{f"spark.executorEnv.{name}": value for name, value in IN_WORKERS.items()},
