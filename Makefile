@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON3 ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+# Spark is a download of 450 MB: in a venv of its own, which sees the packages of the other one
+SPARK := .venv-spark
 CONFIG ?= configs/complete_journey.yaml
 SET ?=
 SETTINGS := $(foreach s,$(SET),--set $(s))
@@ -23,7 +25,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune score affinity offers due test test-postgres test-crash test-deployments schedule deploy worker lost-runs lint types check report serve ui ui-prefect notebooks benchmarks format clean
+.PHONY: help setup train tune score affinity offers due test test-postgres test-crash test-deployments test-spark schedule deploy worker lost-runs lint types check report serve ui ui-prefect notebooks benchmarks format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -56,7 +58,7 @@ due: $(VENV)/ready  ## offers due today as files in due/latest; FROM=2017-12-04 
 	@$(PREFECT) $(QUIET) $(PY) -m flows.offers --config $(CONFIG) $(SETTINGS) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) $(if $(KIT),--kit $(KIT))
 
 test: $(VENV)/ready  ## the tests, in under five minutes
-	@$(PREFECT) $(QUIET) $(ONE_THREAD) $(PY) -m pytest $(PARALLEL) -m "not postgres and not crash and not deployment" $(TESTS)
+	@$(PREFECT) $(QUIET) $(ONE_THREAD) $(PY) -m pytest $(PARALLEL) -m "not postgres and not crash and not deployment and not spark" $(TESTS)
 
 test-postgres: $(VENV)/ready  ## orders out of a throw-away PostgreSQL on loopback
 	@$(QUIET) tests/postgres.sh $(PY) -m pytest -m postgres
@@ -66,6 +68,18 @@ test-crash: $(VENV)/ready  ## kill real trainings at random moments
 
 test-deployments: $(VENV)/ready  ## Prefect's server, worker and schedules for real
 	@$(PREFECT) $(QUIET) $(PY) -m pytest -m deployment
+
+$(SPARK)/ready: $(VENV)/ready requirements-spark.lock
+	test -x $(SPARK)/bin/python || $(PY) -m venv $(SPARK)
+	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-spark.lock
+	of() { $$1 -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; } && \
+		echo "import site; site.addsitedir('$$(of $(PY))')" > "$$(of $(SPARK)/bin/python)/recsys-beside.pth"
+	@touch $@
+
+# without Java the tests say so and are skipped; nothing is downloaded for that
+test-spark: $(VENV)/ready  ## the Spark engine on local[2]; needs Java 17, makes .venv-spark
+	@py=$(PY); if $(PY) -m recsys.spark.session; then $(MAKE) --no-print-directory $(SPARK)/ready && py=$(SPARK)/bin/python; fi && \
+		$(QUIET) $(ONE_THREAD) $$py -m pytest -rs -m spark tests/spark
 
 lint: $(VENV)/ready  ## ruff: rules and format
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
@@ -110,5 +124,5 @@ notebooks: $(VENV)/ready  ## run the notebooks and their assertions
 benchmarks: $(VENV)/ready  ## list the benchmarks; each is one command
 	@$(PY) -m benchmarks
 
-clean:  ## remove what runs left: stages, reports, stores (not .venv)
+clean:  ## remove what runs left: stages, reports, stores (not .venv, .venv-spark)
 	rm -rf .recsys .prefect reports scores affinity offers due mlflow.db* mlartifacts mlruns build .pytest_cache .mypy_cache .ruff_cache .hypothesis

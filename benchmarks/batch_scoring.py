@@ -1,6 +1,7 @@
 """Customers per second of batch scoring with the registered champion, by one process and by several.
 
     python -m benchmarks.batch_scoring [--config configs/complete_journey.yaml] [--customers 2000] [--workers 2]
+        [--spark local[2]]
 
 Starting processes and loading the model are told apart: each number is of partitions after the first of each process.
 Beside it, what one process reaches that only asks the model, and CPU seconds per customer, which other work on the
@@ -23,8 +24,11 @@ from recsys.config import load_config
 from recsys.registry.loaded import load_model, recommender_of
 from recsys.scoring import batch
 from recsys.scoring.asking import BLOCK
+from recsys.scoring.by_spark import ROUNDS, scored_by_spark
 from recsys.scoring.partitions import customers_of, model_folder, read_plan, run_job
 from recsys.scoring.workers import scored_by
+from recsys.spark.options import SparkOptions
+from recsys.spark.session import stop
 
 
 def main() -> None:
@@ -33,12 +37,15 @@ def main() -> None:
     arguments.add_argument("--set", action="append", default=[], dest="settings")
     arguments.add_argument("--customers", type=int, default=2000)
     arguments.add_argument("--workers", type=int, default=2)
+    arguments.add_argument("--spark", default="", help="Spark's master, to score through spark_udf too")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         planned = plan(given, Path(folder))
         model_alone(planned)
         for workers in (1, given.workers):
             processes(planned, Path(folder) / f"by-{workers}", workers)
+        if given.spark:
+            by_spark(planned, Path(folder) / "by-spark", given.spark)
 
 
 def plan(given: argparse.Namespace, folder: Path) -> Path:
@@ -82,6 +89,20 @@ def processes(planned: Path, store: Path, workers: int) -> None:
     ended = [time.perf_counter() for _ in scored_by(workers, jobs)]
     sizes = [customers_of(planned, at).height for at in range(workers, len(jobs))]
     print(f"{workers} process(es): {sum(sizes) / (ended[-1] - ended[workers - 1]):.0f} customers a second")
+
+
+def by_spark(planned: Path, store: Path, master: str) -> None:
+    """Customers per second of all partitions but the first, which starts the session and its Python processes."""
+    options = SparkOptions(master=master, parts=max(1, -(-read_plan(planned)["partitions"] // ROUNDS)))
+    jobs = [{"store": str(store), "planned": str(planned), "at": at, "scored_at": datetime.now(UTC).isoformat()}
+            for at in range(read_plan(planned)["partitions"])]  # fmt: skip
+    try:
+        start, _ = timed(lambda: list(scored_by_spark(options, jobs[:1])))
+        wall, _ = timed(lambda: list(scored_by_spark(options, jobs[1:])))
+    finally:
+        stop()
+    n = sum(customers_of(planned, job["at"]).height for job in jobs[1:])
+    print(f"Spark {master}: {n / wall:.0f} customers a second, after {start:.0f} s for the first partition")
 
 
 def tell(what: str, n: int, wall: float, cpu: float) -> None:

@@ -79,6 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in (
         "ignore:.*Any type hint is inferred as AnyType:UserWarning",  # MLflow, when imported
         "ignore:Operation with range is deprecated:DeprecationWarning",  # MLflow with pandas 3
+        "ignore:PySpark does not yet fully support pandas:FutureWarning",  # pyspark 4.2 with pandas 3
         "ignore:unclosed <socket:ResourceWarning",  # Prefect's connections to its server on loopback
         # threads of Prefect and MLflow draw from `random` at any time, also while Hypothesis draws
         "ignore:Do not use the `random` module inside strategies:hypothesis.errors.HypothesisDeprecationWarning",

@@ -19,6 +19,7 @@ ROOMS = (
     ("data",),
     ("pair_counts", "affinity", "pairs"),
     ("models",),
+    ("spark",),
     ("ranking",),
     ("training_set",),
     ("offers",),
@@ -33,7 +34,8 @@ FRONT = len(ROOMS)
 BESIDE = {("registry", "serving"), ("serving", "registry")}
 VENDORS = {  # vendor → where it may be imported, as the beginning of a path
     "prefect": ("flows/",),
-    "mlflow": ("registry/", "serving/"),
+    "mlflow": ("registry/", "serving/", "spark/answers.py"),
+    "pyspark": ("spark/",),
     "implicit": ("models/als.py",),
     "sklearn": ("models/content.py", "ranking/chances.py"),
     "sparse_dot_topn": ("models/content.py",),
@@ -169,6 +171,11 @@ def test_vendors_stay_in_their_rooms(place):
     for name, level in imports(place):
         allowed = VENDORS.get(name.split(".")[0]) if not level else None
         assert allowed is None or place.startswith(allowed), f"{name} belongs in {allowed}, not in {place}"
+
+
+def test_spark_is_imported_in_use_only(place):
+    """Whoever computes here needs neither pyspark nor Java."""
+    assert not [name for name, _ in imports(place, True) if name.startswith("pyspark")]
 
 
 def served() -> set[str]:

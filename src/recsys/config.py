@@ -40,6 +40,7 @@ from recsys.ranking.features import FEATURES, GROUPS
 from recsys.ranking.hybrid import HybridOptions
 from recsys.registry.options import RegistryOptions
 from recsys.scoring.options import ScoringOptions
+from recsys.spark.options import SparkOptions
 from recsys.tune_options import TuneOptions
 
 OBJECTIVES = {"lambdarank", "binary", "rank_xendcg"}  # of LightGBM; outputs are standardised per query
@@ -63,6 +64,7 @@ class Config:
 
     title: str = "a shop"  # name of the shop in reports
     notes: tuple[str, ...] = ()  # said at the head of every report
+    engine: Literal["local", "spark"] = "local"  # spark: ALS, pairs and batch scoring; needs recsys[spark], Java 17
     data: DataOptions = field(default_factory=DataOptions)
     events: EventsOptions = field(default_factory=EventsOptions)
     interactions: InteractionOptions = field(default_factory=InteractionOptions)
@@ -78,6 +80,7 @@ class Config:
     affinity: AffinityOptions = field(default_factory=AffinityOptions)
     offers: OffersOptions = field(default_factory=OffersOptions)
     moments: MomentsOptions = field(default_factory=MomentsOptions)
+    spark: SparkOptions = field(default_factory=SparkOptions)
 
 
 def load_config(file: Path | str, settings: Sequence[str] = ()) -> Config:
@@ -197,6 +200,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "registry.gate.fresh_seconds": (1, 1e5),
     "run.memory_gb": (0.1, 1e5),
     "run.keep_days": (0, 1e5),
+    "spark.parts": (1, 1e5),
     "run.keep_reports": (1, 1e6),
     "scoring.k": (1, 1e6),
     "scoring.partition_rows": (1, 1e9),

@@ -149,7 +149,10 @@ def _build_matrices(config: Config, ingested: Path, out: Path) -> None:
     assert isinstance(last, datetime)
     end = Moment(NOW, last + timedelta(microseconds=1), last)
     _save_moment(config, checked, end, out / NOW, 0)
-    write_json(out / "moments.json", {"train": names, "test": test.name, "queries": n_test, "cut": str(test.at)[:19]})
+    write_json(out / "moments.json", {
+        "train": names, "test": test.name, "queries": n_test, "cut": str(test.at)[:19],
+        "orders": os.path.relpath(ingested / "checked" / "orders.parquet", store(config)),
+    })  # fmt: skip
 
 
 def _save_moment(config: Config, checked: Checked, moment: Moment, out: Path, most: int | None) -> int:
@@ -159,6 +162,7 @@ def _save_moment(config: Config, checked: Checked, moment: Moment, out: Path, mo
     save_train_data(data, out / "data")
     asked = sampled(asked_orders(checked.lines, moment, data), most)
     asked.write_parquet(out / "asked.parquet")
+    moment.table().write_parquet(out / "at.parquet")
     return asked.height
 
 
@@ -171,12 +175,14 @@ def training_moments(matrices: Path) -> list[str]:
 def learn_moment(config: Config, matrices: Path, name: str) -> Path:
     """Fit every model before a training moment, and keep what the ranker learns from the orders that followed."""
     depends = {"from": matrices.name, "moment": name, "models": as_dict(config.models), "rows": row_options(config)}
+    depends |= engine_mark(config)
     return stage(store(config), "learn", depends, lambda out: _learn(config, matrices, name, out))
 
 
 def _learn(config: Config, matrices: Path, name: str, out: Path) -> None:
     data, asked = load_moment(matrices, name)
-    rows = moment_rows(BaseModels.fit(data, config.models), data, asked, config.ranker, block_of(config, data))
+    models = BaseModels.fit(data, config.models, ready_models(config, matrices, name))
+    rows = moment_rows(models, data, asked, config.ranker, block_of(config, data))
     rows.save(out / "rows.npz")
 
 
@@ -214,12 +220,36 @@ def _blend_cross_sell(config: Config, learned: list[Path], out: Path) -> None:
 
 def fit_models(config: Config, matrices: Path, name: str) -> Path:
     """Every single model fitted before the test (judged) or on everything (deployed)."""
-    depends = {"from": matrices.name, "moment": name, "models": as_dict(config.models)}
+    depends = {"from": matrices.name, "moment": name, "models": as_dict(config.models)} | engine_mark(config)
     return stage(store(config), "fit", depends, lambda out: _fit(config, matrices, name, out))
 
 
 def _fit(config: Config, matrices: Path, name: str, out: Path) -> None:
-    BaseModels.fit(load_train_data(matrices / name / "data"), config.models).save(out / "models")
+    data = load_train_data(matrices / name / "data")
+    BaseModels.fit(data, config.models, ready_models(config, matrices, name)).save(out / "models")
+
+
+def engine_mark(config: Config) -> dict[str, Any]:
+    """What a stage of fitted models depends on beside the options: nothing more with the local engine."""
+    if config.engine == "local":
+        return {}
+    from recsys.spark.session import pyspark_version
+
+    return {"engine": config.engine, "pyspark": pyspark_version(), "parts": config.spark.parts}
+
+
+def ready_models(config: Config, matrices: Path, name: str) -> dict[str, Any]:
+    """Models of a moment that Spark fits, by name, from the orders that `matrices` was built on."""
+    if config.engine == "local":
+        return {}
+    from recsys.spark.fit import KnownMoment, fit_by_spark, load_fitted
+
+    models = config.models
+    depends = {"from": matrices.name, "moment": name, "als": params(models.als), "item_knn": params(models.item_knn)}
+    orders = store(config) / read_json(matrices / "moments.json")["orders"]
+    moment = KnownMoment(orders, matrices / name, config.interactions)
+    build = partial(fit_by_spark, config.spark, moment, models.als, models.item_knn)
+    return load_fitted(stage(store(config), "spark", depends | engine_mark(config), build))
 
 
 def evaluate(config: Config, matrices: Path, fitted: Path, blended: Path) -> Path:

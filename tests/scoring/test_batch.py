@@ -18,8 +18,9 @@ from recsys.errors import InputError
 from recsys.hashing import KEY_VARIABLE, hash_id
 from recsys.registry.loaded import find_model, recommender_of, without_password
 from recsys.scoring import batch, workers
-from recsys.scoring.asking import ROWS, ask, request_text
+from recsys.scoring.asking import ROWS, _requests, ask, asked_elsewhere, request_text
 from recsys.scoring.exports import FILES
+from recsys.scoring.partitions import customers_of
 from recsys.scoring.summary import read_manifest, summary_markdown
 from recsys.stages import alive
 from tests.scoring.conftest import WHEN, clock
@@ -95,6 +96,21 @@ def test_thousands_of_rows_can_be_asked_at_once(champion):
     assert asked.rows.height == 9000
     assert set(asked.rows["fallback"]) == {"popular"}
     assert asked.rows.drop("customer_id", "score", "probability").unique().height == 3, "nobody is like nobody"
+
+
+def test_answers_given_elsewhere_become_the_same_tables(scored, champion):
+    """In any order; where one is lost, or given twice, that is no empty list."""
+    table = customers_of(next(Path(scored[0].run.store, "score-plan").iterdir()), 0)
+    answers = pl.from_pandas(champion.predict(_requests(table["customer_id"].to_list(), request_text(5, {}))))
+    answers = answers.insert_column(0, table["customer_id"])
+    here = ask(champion, table, request_text(5, {}), WHEN)
+    there = asked_elsewhere(champion, table, answers.reverse(), request_text(5, {}), WHEN)
+    assert_same(there.rows, here.rows)
+    assert there.customers.equals(here.customers)
+    n = table.height
+    for wrong, count in ((answers[1:], n - 1), (pl.concat([answers, answers[:1]]), n + 1)):
+        with pytest.raises(InputError, match=f"{count} answers came back for {n} customers; run again"):
+            asked_elsewhere(champion, table, wrong, request_text(5, {}), WHEN)
 
 
 def test_a_second_run_does_nothing_again(scored, monkeypatch):

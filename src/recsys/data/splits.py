@@ -48,6 +48,13 @@ class Moment:
     until: datetime | None = None
     asked: pl.DataFrame | None = None
 
+    def table(self) -> pl.DataFrame:
+        """`at` as customer_id and at; one row without a customer where it is one time for all."""
+        if isinstance(self.at, pl.DataFrame):
+            return self.at.select("customer_id", "at")
+        row = {"customer_id": [None], "at": [self.at]}
+        return pl.DataFrame(row, schema={"customer_id": pl.String, "at": pl.Datetime("us", "UTC")})
+
 
 def moments(orders: pl.DataFrame, options: SplitOptions) -> tuple[list[Moment], Moment]:
     """The training moments, oldest first, and the test moment."""

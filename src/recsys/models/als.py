@@ -37,7 +37,11 @@ class Als:
                 random_state=self.seed,
             )
             solver.fit(self._confidence(data.histories.counts), show_progress=False)
-        self.items_ = np.ascontiguousarray(solver.item_factors, np.float32)
+        return self.with_items(solver.item_factors)
+
+    def with_items(self, factors: Floats) -> Self:
+        """Fitted with item factors (n_items, factors), whoever has found them."""
+        self.items_ = np.ascontiguousarray(factors, np.float32)
         self.gram_ = self.items_.T @ self.items_ + self.regularization * np.eye(self.factors, dtype=np.float32)
         return self
 

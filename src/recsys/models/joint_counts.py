@@ -50,12 +50,18 @@ def _stretches(orders: Csr, by_item: Any) -> Iterator[tuple[int, int]]:
 
 def _bounded(found: list[Pairs], least: int, most: int) -> tuple[int, list[Pairs]]:
     """`least` raised until no more than `most` cells are left, and what is left."""
-    if 2 * sum(len(pairs[0]) for pairs in found) <= most:
+    enough = least_joint(np.concatenate([pairs[2] for pairs in found]), least, most // 2)
+    if enough == least:
         return least, found
-    of_count = np.bincount(np.concatenate([pairs[2] for pairs in found]))
-    left = np.append(2 * np.cumsum(of_count[::-1])[::-1], 0)  # cells of at least so many orders
-    least = int(np.argmax(left <= most))
-    return least, [tuple(part[pairs[2] >= least] for part in pairs) for pairs in found]
+    return enough, [tuple(part[pairs[2] >= enough] for part in pairs) for pairs in found]
+
+
+def least_joint(joint: np.ndarray, least: int, most: int) -> int:
+    """The smallest number from `least` on that no more than `most` of the cells, of `joint` orders each, reach."""
+    if len(joint) <= most:
+        return least
+    reach = np.append(np.cumsum(np.bincount(joint.astype(np.int64))[::-1])[::-1], 0)
+    return max(least, int(np.argmax(reach <= most)))
 
 
 def _both_ways(a: np.ndarray, b: np.ndarray, joint: np.ndarray, weight: np.ndarray, n: int) -> tuple[Csr, Floats]:

@@ -1,5 +1,6 @@
 """The single models of one moment, fitted together, asked together, kept together."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,14 @@ class BaseModels:
     stats: ItemStats
 
     @classmethod
-    def fit(cls, data: TrainData, options: ModelOptions | None = None) -> "BaseModels":
-        options = options or ModelOptions()
+    def fit(
+        cls, data: TrainData, options: ModelOptions | None = None, ready: Mapping[str, Scorer] | None = None
+    ) -> "BaseModels":
+        """Every model fitted on `data`, but for the `ready` ones, which another engine has fitted on the same."""
+        options, ready = options or ModelOptions(), ready or {}
         fresh = {name: type(model)(**params(model)) for name in SINGLES for model in [getattr(options, name)]}
-        return cls({name: model.fit(data) for name, model in fresh.items()}, ItemStats.fit(data))
+        fitted = {name: ready[name] if name in ready else model.fit(data) for name, model in fresh.items()}
+        return cls(fitted, ItemStats.fit(data))
 
     def __getitem__(self, name: str) -> Scorer:
         scorer: Scorer = self.scorers[name]

@@ -75,11 +75,39 @@ def ask(model: Any, customers: pl.DataFrame, request: str, scored_at: datetime) 
     return Asked(pl.concat([part.rows for part in parts]), pl.concat([part.customers for part in parts]))
 
 
+def asked_elsewhere(
+    model: Any, customers: pl.DataFrame, answers: pl.DataFrame, request: str, scored_at: datetime
+) -> Asked:
+    """The same of `answers` that the model gave elsewhere: customer_id, LISTS and TOLD as it names them, in any order.
+
+    InputError where a customer has no answer, or more than one.
+    """
+    found = customers.select("customer_id").join(answers, on="customer_id", how="left", maintain_order="left")
+    if found.height != customers.height or found["error"].null_count():
+        raise InputError(f"{answers.height:,} answers came back for {customers.height:,} customers; run again")
+    recommender = recommender_of(model)
+    names = dict(zip(recommender.items.ids, recommender.names, strict=True))
+    lists = {name: found[of].cast(pl.List(ROWS[name])) for of, name in LISTS.items()}
+    return _tables(model, customers, lists | {name: found[name] for name in TOLD}, request, scored_at, names)
+
+
 def _ask(model: Any, customers: pl.DataFrame, request: str, scored_at: datetime, names: dict[str, str]) -> Asked:
     answers = model.predict(_requests(customers["customer_id"].to_list(), request))
     lists = {name: pl.Series([list(v) for v in answers[of]], dtype=pl.List(ROWS[name])) for of, name in LISTS.items()}
     words = {name: pl.Series(answers[name].tolist(), dtype=pl.String) for name in TOLD}
-    wide = pl.DataFrame({"customer_id": customers["shown_id"], "known": customers["known"], **lists, **words})
+    return _tables(model, customers, lists | words, request, scored_at, names)
+
+
+def _tables(
+    model: Any,
+    customers: pl.DataFrame,
+    answers: dict[str, pl.Series],
+    request: str,
+    scored_at: datetime,
+    names: dict[str, str],
+) -> Asked:
+    """`answers`: an entry per customer in their order, lists by the names of ROWS."""
+    wide = pl.DataFrame({"customer_id": customers["shown_id"], "known": customers["known"], **answers})
     wide = wide.with_columns(
         items=pl.col("item_id").list.len().cast(pl.Int32), scored_at=pl.lit(scored_at, ROWS["scored_at"])
     )

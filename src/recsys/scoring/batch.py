@@ -24,6 +24,7 @@ from recsys.pipeline import store, write_json
 from recsys.progress import step
 from recsys.registry.loaded import FoundModel, copy_model, find_model, load_model, recommender_of
 from recsys.scoring.asking import refuse_wrong_request, request_text
+from recsys.scoring.by_spark import scored_by_spark
 from recsys.scoring.customers import file_digest, ids_digest, in_partitions, read_ids, who
 from recsys.scoring.options import ScoringOptions
 from recsys.scoring.partitions import partition_places, read_plan, score_missing
@@ -107,7 +108,8 @@ def score_partitions(config: Config, planned: Path, now: datetime) -> tuple[list
     """Directories of a plan's partitions, and those of them that this call scored; none where all is published."""
     if published(Path(config.scoring.out), publishing_key(config.scoring, planned)):
         return partition_places(store(config), planned), []
-    return score_missing(store(config), planned, now.replace(microsecond=0), config.scoring.workers)
+    elsewhere = partial(scored_by_spark, config.spark) if config.engine == "spark" else None
+    return score_missing(store(config), planned, now.replace(microsecond=0), config.scoring.workers, elsewhere)
 
 
 def publishing_key(options: ScoringOptions, planned: Path) -> str:

@@ -6,7 +6,7 @@ customers scores what is new, and other exports score nothing.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
@@ -18,11 +18,12 @@ import polars as pl
 from recsys.errors import InputError
 from recsys.folders import sha256
 from recsys.registry.loaded import load_model
-from recsys.scoring.asking import ask
+from recsys.scoring.asking import ask, asked_elsewhere
 from recsys.scoring.customers import ids_digest
 from recsys.scoring.workers import scored_by
 from recsys.stages import remove, stage, stage_directory
 
+Scores = Callable[[list[dict[str, Any]]], Iterator[Path]]  # finished directories of jobs, in order
 STAGE, ROWS, CUSTOMERS, FACTS = "score", "rows.parquet", "customers.parquet", "facts.json"
 
 
@@ -43,13 +44,22 @@ def depends_on(planned: Path, at: int) -> dict[str, Any]:
     return {**read_plan(planned)["answers"], "ids": ids_digest(customers["customer_id"].to_list())}
 
 
-def score_partition(store: Path, planned: Path, at: int, scored_at: datetime, model: Any) -> Path:
-    """The finished directory of one partition: rows, customers, facts. `model` is asked only where there is none."""
-    return stage(store, STAGE, depends_on(planned, at), partial(_score, planned, at, scored_at, model))
+def score_partition(
+    store: Path, planned: Path, at: int, scored_at: datetime, model: Any, answers: pl.DataFrame | None = None
+) -> Path:
+    """The finished directory of one partition: rows, customers, facts. `model` is asked only where there is none.
+
+    `answers` are those that it gave elsewhere, see `recsys.spark.answers`.
+    """
+    return stage(store, STAGE, depends_on(planned, at), partial(_score, planned, at, scored_at, model, answers))
 
 
-def _score(planned: Path, at: int, scored_at: datetime, model: Any, out: Path) -> None:
-    asked = ask(model, customers_of(planned, at), read_plan(planned)["request"], scored_at)
+def _score(planned: Path, at: int, scored_at: datetime, model: Any, answers: pl.DataFrame | None, out: Path) -> None:
+    customers, request = customers_of(planned, at), read_plan(planned)["request"]
+    if answers is None:
+        asked = ask(model, customers, request, scored_at)
+    else:
+        asked = asked_elsewhere(model, customers, answers, request, scored_at)
     asked.rows.write_parquet(out / ROWS)
     asked.customers.write_parquet(out / CUSTOMERS)
     facts = {
@@ -65,18 +75,20 @@ def partition_places(store: Path, planned: Path) -> list[Path]:
     return [stage_directory(store, STAGE, depends_on(planned, at)) for at in range(read_plan(planned)["partitions"])]
 
 
-def score_missing(store: Path, planned: Path, scored_at: datetime, workers: int) -> tuple[list[Path], list[Path]]:
+def score_missing(
+    store: Path, planned: Path, scored_at: datetime, workers: int, elsewhere: Scores | None = None
+) -> tuple[list[Path], list[Path]]:
     """Directories of all partitions, in order, and those of them that this call scored.
 
     A partition that was damaged on disk is scored again. One process scores where one partition is missing; else
-    `workers` processes do, each with a model of its own.
+    `workers` processes do, each with a model of its own; or what is given as `elsewhere`.
     """
     places = partition_places(store, planned)
     for place in places:
         if place.is_dir() and not intact(place):
             remove(place)
     missing = [at for at, place in enumerate(places) if not place.is_dir()]
-    found = _alone if min(workers, len(missing)) <= 1 else partial(scored_by, workers)
+    found = elsewhere or (_alone if min(workers, len(missing)) <= 1 else partial(scored_by, workers))
     jobs = [{"store": str(store), "planned": str(planned), "at": at, "scored_at": scored_at.isoformat()}
             for at in missing]  # fmt: skip
     done = list(found(jobs))
