@@ -40,7 +40,7 @@ def _of_type(rows: Candidates, queries: Histories, stats: ItemStats, type_share:
     cells = queries.last_age
     cell_rows = np.repeat(np.arange(len(queries)), np.diff(cells.indptr))
     distinct = _by_level(cell_rows, codes[cells.indices], len(queries), codes)[rows.query, of_item]
-    own = at_cells(history_cells(rows, queries), queries.sums(np.ones(len(queries.items))), 0)
+    own = at_cells(history_cells(rows, queries), queries.times, 0)
     return {
         "type_age": age,
         "type_due": age / np.maximum(interval, 0.5),
