@@ -6,8 +6,8 @@ from typing import Literal, Self
 import numpy as np
 import scipy.sparse as sp
 
-from ..data.histories import LEVELS, Floats, Histories, TrainData
-from .base import product, unknown_rows
+from ..data.histories import LEVELS, Csr, Floats, Histories, TrainData
+from .base import in_rows, product, unknown_rows
 from .item_knn import shrunk_cosine
 from .popularity import recent_share
 
@@ -39,8 +39,8 @@ class TypeKnn:
         codes = data.facts.levels[:, LEVELS.index(self.level)]
         known = np.flatnonzero(codes >= 0)
         shape = (len(codes), int(codes.max(initial=0)) + 1)
-        self.member_ = sp.csr_matrix((np.ones(len(known), np.float32), (known, codes[known])), shape)
-        held = sp.csr_matrix(data.orders @ self.member_)
+        member = sp.csr_matrix((np.ones(len(known), np.float32), (known, codes[known])), shape)
+        held = sp.csr_matrix(data.orders @ member)
         held.data[:] = 1
         together = (held.T @ held).tocsr()
         self.cosine_ = shrunk_cosine(together, together.diagonal(), self.shrink, 1)
@@ -49,7 +49,16 @@ class TypeKnn:
         return self
 
     def score(self, queries: Histories) -> Floats:
-        source = queries.cart_or_decayed(self.half_life)
-        linked = product(sp.csr_matrix(source @ self.member_), self.cosine_)
-        scores = linked[:, self.code_] * self.share_
-        return unknown_rows(np.asarray(scores, np.float32), queries.has_cart | queries.has_history)
+        linked = product(self._types(queries.cart_or_decayed(self.half_life)), self.cosine_)
+        scores = linked.take(self.code_, axis=1)
+        scores *= self.share_
+        return unknown_rows(scores, queries.has_cart | queries.has_history)
+
+    def _types(self, items: Csr) -> Csr:
+        """CSR (n, n_types): values of the items of each type summed; items of an unknown one add nothing."""
+        shape = (items.shape[0], self.cosine_.shape[0])
+        cell = np.repeat(np.arange(shape[0]) * shape[1], np.diff(items.indptr)) + self.code_[items.indices]
+        values = np.where(np.isnan(self.share_[items.indices]), 0, items.data)
+        sums = np.bincount(cell, values, minlength=shape[0] * shape[1])
+        some = np.flatnonzero(sums)
+        return in_rows(some // shape[1], some % shape[1], sums[some], shape)
