@@ -94,7 +94,8 @@ def high_cells(scores: Floats, k: int) -> tuple[Ints, Ints]:
     if k < blocks.shape[1]:
         edge = np.fmax(-np.partition(-np.nan_to_num(blocks, nan=-np.inf), k - 1, axis=1)[:, k - 1], lowest)
     cells = np.flatnonzero(scores >= edge[:, None])
-    return cells // max(m, 1), cells % max(m, 1)
+    rows = cells // max(m, 1)
+    return rows, cells - rows * m
 
 
 def places(rows: Ints, n: int) -> Ints:
