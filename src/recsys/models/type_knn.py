@@ -59,6 +59,6 @@ class TypeKnn:
         shape = (items.shape[0], self.cosine_.shape[0])
         cell = np.repeat(np.arange(shape[0]) * shape[1], np.diff(items.indptr)) + self.code_[items.indices]
         values = np.where(np.isnan(self.share_[items.indices]), 0, items.data)
-        sums = np.bincount(cell, values, minlength=shape[0] * shape[1])
+        sums: Floats = np.bincount(cell, values, minlength=shape[0] * shape[1]).astype(np.float32)
         some = np.flatnonzero(sums)
         return in_rows(some // shape[1], some % shape[1], sums[some], shape)

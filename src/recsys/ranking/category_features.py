@@ -70,7 +70,7 @@ class _Kinds:
         return cls(codes, width, rows.query * width + code % width, code >= 0, n_queries)
 
     def cells(self, rows: Ints, items: Ints) -> Ints:
-        return rows * self.width + self.codes[items] % self.width  # -1 becomes the last
+        return np.asarray(rows * self.width + self.codes[items] % self.width)  # -1 becomes the last
 
     def counts(self, rows: Ints, items: Ints) -> Floats:
         """float32 (m,): how many of the (query, item) pairs lie in the candidate's kind."""

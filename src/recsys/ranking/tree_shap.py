@@ -78,7 +78,7 @@ class TreeShap:
         cells = (np.ones(column.size, np.float32), (column.ravel(), np.arange(column.size)))
         return cls(
             first=np.flatnonzero(np.diff([at for at, _ in flat], prepend=-1)),
-            bit=word(1) << np.array([split["split_index"] for _, split in flat], word),
+            bit=np.array([1 << split["split_index"] for _, split in flat], word),
             feature=np.array([split["split_feature"] for _, split in flat]),
             threshold=np.array([split["threshold"] for _, split in flat]),
             missing_left=np.array([_missing_left(split) for _, split in flat]),
