@@ -40,8 +40,9 @@ class Candidates:
 def candidates(
     scores: dict[str, Floats], queries: Histories, per_source: int, barred: np.ndarray | None = None
 ) -> Candidates:
-    """The `per_source` best items of every source that says more than nothing (> 0), and all of the history.
+    """The `per_source` best items of every source that says more than nothing (> 0).
 
+    What the customer bought is among them where a source lists it, as frequency does with the most bought lately.
     `barred` bool (n_queries, n_items): items that may not be listed, beside those of the cart.
     """
     shape = queries.cart.shape
@@ -49,11 +50,9 @@ def candidates(
     if barred is not None:
         usable &= ~barred
     chosen = np.zeros(shape, bool)
-    chosen[queries.rows, queries.items] = True
     names = list(scores)
     source, query, item, rank = _all_listed(list(scores.values()), usable, per_source)
     chosen[query, item] = True
-    chosen &= usable
     cells = np.flatnonzero(chosen)
     at = np.empty(shape, np.int32)  # row of each chosen cell
     at.put(cells, np.arange(len(cells)))
