@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from recsys.data import histories as module
-from recsys.data.histories import Histories, IdMap, carts, empty_histories, no_carts, stable_order
+from recsys.data.histories import Histories, IdMap, carts, csr, empty_histories, no_carts, stable_order
 
 N_ITEMS = 5
 LINE = st.tuples(
@@ -170,6 +172,29 @@ def test_another_cart_keeps_what_the_lines_say_and_nothing_else(queries):
             np.testing.assert_array_equal(mine.toarray(), theirs.toarray())
         np.testing.assert_array_equal(other.n_orders, fresh.n_orders)
         np.testing.assert_array_equal(other.has_cart, fresh.has_cart)
+
+
+def test_what_the_lines_say_is_worked_out_once_for_all_carts():
+    """Whoever is asked first; a cart over more items has cells of its own."""
+    h = histories([[[(0, 1.0, 1.0)], [(0, 1.0, 2.0)]], []])
+    other = h.with_cart(no_carts(2, N_ITEMS))
+    assert other.times is h.times
+    assert other.decayed(30) is h.without_cart().decayed(30)
+    wider = h.with_cart(no_carts(2, N_ITEMS + 2))
+    assert (wider.times.shape, h.times.shape) == ((2, N_ITEMS + 2), (2, N_ITEMS))
+    np.testing.assert_array_equal(wider.times.toarray(), [[2] + [0] * (N_ITEMS + 1), [0] * (N_ITEMS + 2)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays(np.float32, st.tuples(st.integers(0, 4), st.integers(1, 6)), elements=st.sampled_from([0.0, 0.5, -2.0])))
+def test_a_matrix_of_arrays_in_order_is_that_of_scipy(dense):
+    expected = sp.csr_matrix(dense)
+    found = csr(expected.data, expected.indices.astype(np.int64), expected.indptr.astype(np.int64), dense.shape)
+    assert (found.dtype, found.indices.dtype, found.indptr.dtype) == (np.float32, np.int32, np.int32)
+    found.check_format()
+    np.testing.assert_array_equal(found.toarray(), dense)
+    np.testing.assert_array_equal((found @ found.T).toarray(), (expected @ expected.T).toarray())
+    assert csr(np.zeros(0), np.zeros(0, int), np.zeros(1, int), (0, 3)).shape == (0, 3)
 
 
 @settings(max_examples=40, deadline=None)

@@ -8,8 +8,9 @@ import pytest
 from recsys.data.interactions import lines_before, train_data
 from recsys.data.splits import ask, asked_orders, half, nothing
 from recsys.errors import InputError
-from recsys.ranking.base_models import BaseModels
+from recsys.ranking.base_models import BaseModels, cart_scores, history_scores
 from recsys.ranking.blend import by_block, lists, rank
+from recsys.ranking.candidates import candidates
 from recsys.ranking.features import FEATURES, GROUPS
 from recsys.ranking.hybrid import Hybrid, HybridOptions, TrainingRows, kept_columns, standardised
 from recsys.training_set import SHORT, moment_rows, training_rows
@@ -170,17 +171,15 @@ def test_training_rows_keep_every_bought_candidate(lesson):
 def test_answers_of_training_rows_are_the_bought_candidates(lesson):
     models, asks = lesson
     histories = asks[0].histories
+    found = candidates(history_scores(models, histories) | cart_scores(models, histories), histories, 30)
     whole = training_rows(models, asks[:1], 30, 1.0, 0)
     relevant = asks[0].relevant.toarray() > 0
     assert whole.relevant.tolist() == relevant.sum(axis=1).tolist()
-    at = 0
-    for q, size in enumerate(whole.sizes):
-        own = whole.x[at : at + size, AT["own_count"]]
-        bought = histories.counts.toarray()[q] > 0
-        assert (own > 0).sum() == bought.sum()  # the whole history is among the candidates
-        assert whole.y[at : at + size].sum() <= relevant[q].sum()
-        assert (whole.y[at : at + size] & (own > 0)).sum() == (relevant[q] & bought).sum()
-        at += size
+    assert whole.sizes.tolist() == np.bincount(found.query, minlength=len(histories)).tolist()
+    assert whole.y.tolist() == relevant[found.query, found.item].tolist()
+    bought = histories.times.toarray()[found.query, found.item]
+    assert whole.x[:, AT["own_count"]].tolist() == bought.tolist()
+    assert 0 < (whole.y & (bought > 0)).sum() < whole.y.sum()
 
 
 def test_sampling_is_seeded(lesson):

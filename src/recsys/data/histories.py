@@ -4,11 +4,11 @@ A query is a *history and a cart*, never a customer number, so a new customer wi
 for years and an anonymous cart take the same path in training, evaluation and serving.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 Csr = sp.csr_matrix
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
-OF_LINES = ("rows", "n_orders", "_cells", "_decayed", "counts", "last_age", "first_age")  # kept; no cart in them
 FEW = 100_000  # lines that are sorted rather than counted into order
+T = TypeVar("T")
 LEVELS = ("department", "category", "type")  # of the catalog, from wide to narrow
 
 
@@ -48,6 +48,21 @@ class IdMap:
         return len(self.ids)
 
 
+class of_lines(Generic[T]):  # noqa: N801  # used as a decorator
+    """A property worked out of the lines alone, once for all Histories that differ only in their carts."""
+
+    def __init__(self, work: "Callable[[Histories], T]") -> None:
+        self.work, self.name = work, work.__name__
+        self.__doc__ = work.__doc__
+
+    def __get__(self, queries: "Histories", owner: type) -> T:
+        known = queries._known
+        if self.name not in known:
+            known[self.name] = self.work(queries)
+        found: T = known[self.name]
+        return found
+
+
 @dataclass(frozen=True)
 class Histories:
     """What is known of each of n queries at its own moment: order lines, and the open cart if there is one.
@@ -74,23 +89,28 @@ class Histories:
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
+    @cached_property
+    def _known(self) -> dict[str, Any]:
+        """What was worked out `of_lines`."""
+        return {}
+
     @property
     def n_items(self) -> int:
         return int(self.cart.shape[1])
 
-    @cached_property
+    @of_lines
     def rows(self) -> Ints:
         """int64 (m,): query of each line."""
         return np.repeat(np.arange(len(self)), np.diff(self.indptr))
 
-    @cached_property
+    @of_lines
     def n_orders(self) -> Ints:
         """int64 (n,): orders of each query."""
         out = np.zeros(len(self), np.int64)
         np.maximum.at(out, self.rows, self.orders.astype(np.int64) + 1)
         return out
 
-    @cached_property
+    @of_lines
     def _cells(self) -> tuple[Ints, Csr]:
         """Cell of each line in the (query, item) pattern, int32, and that pattern as CSR with sorted columns."""
         order, first = self.by_item
@@ -99,7 +119,7 @@ class Histories:
         start = np.flatnonzero(first)
         ends = np.searchsorted(start, self.indptr)
         columns = self.items[order[start]]
-        return cell, sp.csr_matrix((np.ones(len(start), np.float32), columns, ends), shape=self.cart.shape)
+        return cell, csr(np.ones(len(start)), columns, ends, (len(self), self.n_items))
 
     @property
     def by_item(self) -> tuple[Ints, np.ndarray]:
@@ -119,7 +139,12 @@ class Histories:
         cell, pattern = self._cells
         return with_data(pattern, np.bincount(cell, values, minlength=pattern.nnz))
 
-    @cached_property
+    @of_lines
+    def times(self) -> Csr:
+        """CSR (n, n_items): orders in which the query bought the item."""
+        return self.sums(np.ones(len(self.items)))
+
+    @of_lines
     def counts(self) -> Csr:
         """CSR (n, n_items): weight of the orders in which the query bought the item."""
         return self.sums(self.weights)
@@ -133,7 +158,7 @@ class Histories:
             self._decayed[half_life] = self.sums(faded)
         return self._decayed[half_life]
 
-    @cached_property
+    @of_lines
     def _decayed(self) -> dict[float, Csr]:
         return {}
 
@@ -152,12 +177,12 @@ class Histories:
         """CSR (n, n_items): weights times `rate` for each later order of the query."""
         return self.sums(self.weights * np.float32(rate) ** self.orders)
 
-    @cached_property
+    @of_lines
     def last_age(self) -> Csr:
         """CSR (n, n_items): days since the query last bought the item."""
         return self.extreme(np.minimum, self.ages)
 
-    @cached_property
+    @of_lines
     def first_age(self) -> Csr:
         """CSR (n, n_items): days since the query first bought the item."""
         return self.extreme(np.maximum, self.ages)
@@ -172,26 +197,19 @@ class Histories:
     def take(self, rows: np.ndarray | slice) -> "Histories":
         """The queries at `rows`, in that order."""
         picked = np.arange(len(self))[rows]
-        sizes = np.diff(self.indptr)[picked]
-        indptr = np.concatenate([[0], np.cumsum(sizes)])
-        lines = np.repeat(self.indptr[picked] - indptr[:-1], sizes) + np.arange(indptr[-1])
-        return Histories(
-            indptr,
-            self.items[lines],
-            self.orders[lines],
-            self.ages[lines],
-            self.weights[lines],
-            self.cart[picked],
-            self.customers[picked],
-        )
+        return self._taken(picked, self.cart[picked], self.customers[picked])
 
     def take_or_blank(self, rows: Ints) -> "Histories":
         """The queries at `rows`, in that order; -1 = one of which nothing is known. `customers` are the rows."""
-        known = self.take(rows[rows >= 0])
-        sizes = np.zeros(len(rows), np.int64)
-        sizes[rows >= 0] = np.diff(known.indptr)
+        return self._taken(rows, no_carts(len(rows), self.n_items), rows)
+
+    def _taken(self, rows: Ints, cart: Csr, customers: Ints) -> "Histories":
+        begin = self.indptr[rows]
+        sizes = np.where(rows < 0, 0, self.indptr[rows + 1] - begin)
         indptr = np.concatenate([[0], np.cumsum(sizes)])
-        return replace(known, indptr=indptr, cart=no_carts(len(rows), self.n_items), customers=rows)
+        lines = np.repeat(begin - indptr[:-1], sizes) + np.arange(indptr[-1])
+        columns = (self.items[lines], self.orders[lines], self.ages[lines], self.weights[lines])
+        return Histories(indptr, *columns, cart, customers)
 
     def latest_orders(self, n: int | np.ndarray) -> "Histories":
         """The same queries with the latest n orders of each history only, n one number or one per query; carts stay."""
@@ -210,20 +228,21 @@ class Histories:
         return np.sort(np.argsort(youngest, kind="stable")[:most])
 
     def with_cart(self, cart: Csr) -> "Histories":
-        """The same histories with another cart, CSR (n, n_items); what was worked out of the lines stays known."""
+        """The same histories with another cart, CSR (n, n_items); what is worked out of the lines is known to both."""
         other = replace(self, cart=cart)
-        other.__dict__.update({name: self.__dict__[name] for name in OF_LINES if name in self.__dict__})
+        if cart.shape[1] == self.n_items:
+            other.__dict__["_known"] = self._known
         return other
 
     def without_cart(self) -> "Histories":
         return self.with_cart(no_carts(len(self), self.n_items))
 
-    @property
+    @cached_property
     def has_cart(self) -> np.ndarray:
         """bool (n,): the cart holds at least one known item."""
         return np.asarray(np.diff(self.cart.indptr) > 0)
 
-    @property
+    @of_lines
     def has_history(self) -> np.ndarray:
         """bool (n,): at least one line of a known item."""
         return np.asarray(np.diff(self.indptr) > 0)
@@ -234,6 +253,18 @@ def stable_order(codes: np.ndarray, n: int) -> Ints:
     m = len(codes)
     rows = sp.csr_matrix((np.arange(m, dtype=np.int32), codes, np.arange(m + 1, dtype=np.int32)), shape=(m, n))
     return np.asarray(rows.tocsc().data)
+
+
+def csr(data: np.ndarray, indices: Ints, indptr: Ints, shape: tuple[int, int]) -> Csr:
+    """CSR float32 of arrays that are in order, taken as they are: SciPy's constructor would check them again."""
+    index = np.int32 if max(len(indices), *shape) < 2**31 else np.int64
+    out = copy(_BLANK)
+    places = {"indices": indices.astype(index, copy=False), "indptr": indptr.astype(index, copy=False)}
+    vars(out).update(places, data=data.astype(np.float32, copy=False), _shape=shape)
+    return out
+
+
+_BLANK: Csr = sp.csr_matrix(np.zeros((1, 1), np.float32))
 
 
 def with_data(matrix: Csr, data: np.ndarray) -> Csr:
@@ -247,13 +278,13 @@ def carts(items: Sequence[np.ndarray], n_items: int) -> Csr:
     """CSR float32 (len(items), n_items): 1 at each item position; unknown (-1) and repeated ones are dropped."""
     kept = [np.unique(row[row >= 0]) for row in items]
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in kept])]).astype(np.int64)
-    indices = np.concatenate([*kept, np.zeros(0, np.int64)]).astype(np.int32)
-    return sp.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(items), n_items))
+    indices = np.concatenate([*kept, np.zeros(0, np.int64)])
+    return csr(np.ones(len(indices)), indices, indptr, (len(items), n_items))
 
 
 def no_carts(n: int, n_items: int) -> Csr:
     """n empty carts, CSR float32 (n, n_items)."""
-    return carts([np.zeros(0, np.int64)] * n, n_items)
+    return csr(np.zeros(0), np.zeros(0, np.int32), np.zeros(n + 1, np.int32), (n, n_items))
 
 
 def empty_histories(n: int, n_items: int) -> Histories:

@@ -113,7 +113,7 @@ def single_lists(scores: Floats, queries: Histories, k: int) -> dict[str, Ints]:
     unowned = masked
     unowned[row, owned.indices] = -np.inf
     new = top_k(unowned, k)
-    both = np.concatenate([repeat, new], axis=1)
+    both = np.sort(np.concatenate([repeat, new], axis=1), axis=1)
     query, place = np.nonzero(both >= 0)
     item = both[query, place]
     # `masked` lost the owned scores above; `scores` still has them

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import scipy.sparse as sp
 
-from ..data.histories import Csr, Floats, Histories, TrainData
+from ..data.histories import Csr, Floats, Histories, TrainData, csr
 from .base import product, unit_rows, unknown_rows
 
 # Letters that one language writes in several code points: Arabic and Persian yeh, kaf, alef, heh, hamza carriers;
@@ -113,8 +113,6 @@ class Content:
 
     def score(self, queries: Histories) -> Floats:
         source = queries.cart_or_decayed(self.half_life)
-        by_text = sp.csr_matrix(
-            (source.data, self.text_[source.indices], source.indptr), (len(queries), self.alike_.shape[0])
-        )
-        scores = product(by_text, self.alike_)[:, self.text_]
+        by_text = csr(source.data, self.text_[source.indices], source.indptr, (len(queries), self.alike_.shape[0]))
+        scores = product(by_text, self.alike_).take(self.text_, axis=1)
         return unknown_rows(scores, queries.has_cart | queries.has_history)

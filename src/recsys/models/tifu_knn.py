@@ -19,7 +19,7 @@ def nearest_mean(closeness: Floats, k: int) -> Csr:
     Ties at the edge go to the lower column; -inf is never among them.
     """
     rows, columns = high_cells(closeness, k)
-    order = np.lexsort((columns, -closeness[rows, columns], rows))
+    order = np.lexsort((-closeness[rows, columns], rows))  # stable: columns come sorted
     rows, columns = rows[order], columns[order]
     kept = places(rows, len(closeness)) < k
     rows, columns = rows[kept], columns[kept]

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..data.histories import LEVELS, Csr, Floats, Histories, TrainData
-from .base import product, unknown_rows
+from .base import in_rows, product, unknown_rows
 from .item_knn import shrunk_cosine, sold_in
 from .joint_counts import joint_counts
 from .popularity import recent_share
@@ -48,18 +48,25 @@ class TypeKnn:
 
     def fit(self, data: TrainData) -> Self:
         codes = data.facts.levels[:, LEVELS.index(self.level)]
-        known = np.flatnonzero(codes >= 0)
-        shape = (len(codes), int(codes.max(initial=0)) + 1)
-        self.member_ = sp.csr_matrix((np.ones(len(known), np.float32), (known, codes[known])), shape)
-        held = kinds_in(data.orders, codes, shape[1])
-        together, _ = joint_counts(held, np.ones(held.shape[0], np.float32), 1, shape[1] ** 2)
+        kinds = int(codes.max(initial=0)) + 1
+        held = kinds_in(data.orders, codes, kinds)
+        together, _ = joint_counts(held, np.ones(held.shape[0], np.float32), 1, kinds**2)
         self.cosine_ = shrunk_cosine(together, sold_in(held), self.shrink, 1)
         self.share_ = share_within(codes, recent_share(data, self.days))
         self.code_ = np.maximum(codes, 0)  # of an unknown type: any, since its share is NaN
         return self
 
     def score(self, queries: Histories) -> Floats:
-        source = queries.cart_or_decayed(self.half_life)
-        linked = product(sp.csr_matrix(source @ self.member_), self.cosine_)
-        scores = linked[:, self.code_] * self.share_
-        return unknown_rows(np.asarray(scores, np.float32), queries.has_cart | queries.has_history)
+        linked = product(self._types(queries.cart_or_decayed(self.half_life)), self.cosine_)
+        scores = linked.take(self.code_, axis=1)
+        scores *= self.share_
+        return unknown_rows(scores, queries.has_cart | queries.has_history)
+
+    def _types(self, items: Csr) -> Csr:
+        """CSR (n, n_types): values of the items of each type summed; items of an unknown one add nothing."""
+        shape = (items.shape[0], self.cosine_.shape[0])
+        cell = np.repeat(np.arange(shape[0]) * shape[1], np.diff(items.indptr)) + self.code_[items.indices]
+        values = np.where(np.isnan(self.share_[items.indices]), 0, items.data)
+        sums: Floats = np.bincount(cell, values, minlength=shape[0] * shape[1]).astype(np.float32)
+        some = np.flatnonzero(sums)
+        return in_rows(some // shape[1], some % shape[1], sums[some], shape)

@@ -20,7 +20,8 @@ from ..models.type_knn import TypeKnn
 from ..models.user_knn import UserKnn
 from .item_stats import ItemStats
 
-OF_HISTORY = ("popularity", "frequency", "tifu_knn", "user_knn")  # a cart changes nothing
+OF_ANYBODY = ("popularity", "frequency")  # they have an answer for everyone
+OF_HISTORY = (*OF_ANYBODY, "tifu_knn", "user_knn")  # a cart changes nothing
 OF_BOTH = ("als",)  # cart and history in one answer
 OF_CART = ("basket_knn",)  # without a cart they say nothing
 OF_EITHER = ("item_knn", "type_knn", "content")  # the cart, or the history where there is no cart
@@ -89,20 +90,28 @@ def history_scores(models: BaseModels, queries: Histories) -> dict[str, Floats]:
     Carts do not matter here, so queries that differ only in their carts can share the answer.
     """
     bare = queries.without_cart()
-    out = {name: models[name].score(bare) for name in OF_HISTORY}
-    return out | {f"{name}_history": models[name].score(bare) for name in OF_EITHER}
+    out = {name: models[name].score(bare) for name in OF_ANYBODY}
+    out |= _scores_of(bare.has_history, models, OF_HISTORY[len(OF_ANYBODY) :], bare)
+    either = _scores_of(bare.has_history, models, OF_EITHER, bare)
+    return out | {f"{name}_history": scores for name, scores in either.items()}
 
 
 def cart_scores(models: BaseModels, queries: Histories) -> dict[str, Floats]:
     """What the sources say of the cart; ALS folds history and cart in together."""
     out = {name: models[name].score(queries) for name in OF_BOTH}
-    rows = np.flatnonzero(queries.has_cart)
-    asked = queries.take(rows) if len(rows) < len(queries) else queries
-    for name in (*OF_CART, *OF_EITHER):
-        scores = np.full(queries.cart.shape, np.nan, np.float32)
-        if len(rows):
-            scores[rows] = models[name].score(asked)
-        out[name if name in OF_CART else f"{name}_cart"] = scores
+    of_cart = _scores_of(queries.has_cart, models, (*OF_CART, *OF_EITHER), queries)
+    return out | {name if name in OF_CART else f"{name}_cart": scores for name, scores in of_cart.items()}
+
+
+def _scores_of(some: np.ndarray, models: BaseModels, names: tuple[str, ...], queries: Histories) -> dict[str, Floats]:
+    """Scores of the queries where `some`, bool (n_queries,); the others, of which nothing is known, are not asked."""
+    if some.all():
+        return {name: models[name].score(queries) for name in names}
+    out = {name: np.full(queries.cart.shape, np.nan, np.float32) for name in names}
+    if some.any():
+        asked = queries.take(some)
+        for name, scores in out.items():
+            scores[some] = models[name].score(asked)
     return out
 
 

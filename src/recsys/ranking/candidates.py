@@ -40,37 +40,48 @@ class Candidates:
 def candidates(
     scores: dict[str, Floats], queries: Histories, per_source: int, barred: np.ndarray | None = None
 ) -> Candidates:
-    """The `per_source` best items of every source that says more than nothing (> 0), and all of the history.
+    """The `per_source` best items of every source that says more than nothing (> 0).
 
+    What the customer bought is among them where a source lists it, as frequency does with the most bought lately.
     `barred` bool (n_queries, n_items): items that may not be listed, beside those of the cart.
     """
     shape = queries.cart.shape
     usable = queries.cart.toarray() == 0
     if barred is not None:
         usable &= ~barred
-    spare = int((~usable).sum(axis=1).max(initial=0))  # places that refused items may take in a source's list
     chosen = np.zeros(shape, bool)
-    chosen[queries.rows, queries.items] = True
-    listed = {}
-    names, together = list(scores), max(1, ROWS // max(len(queries), 1))
-    for some in (names[at : at + together] for at in range(0, len(names), together)):
-        found = _listed(np.concatenate([scores[name] for name in some]), usable, per_source, spare)
-        for name, lists in zip(some, found.reshape(len(some), -1, per_source), strict=True):
-            query, rank = np.nonzero(lists >= 0)
-            listed[name] = query, lists[query, rank], rank + 1
-            chosen[listed[name][:2]] = True
-    chosen &= usable
-    query, item = np.nonzero(chosen)
+    names = list(scores)
+    source, query, item, rank = _all_listed(list(scores.values()), usable, per_source)
+    chosen[query, item] = True
+    cells = np.flatnonzero(chosen)
     at = np.empty(shape, np.int32)  # row of each chosen cell
-    at[query, item] = np.arange(len(query))
-    ranks = {name: np.full(len(query), np.nan, np.float32) for name in names}
-    for name, (asked, places, rank) in listed.items():
-        ranks[name][at[asked, places]] = rank
-    return Candidates(query, item, {name: values[query, item] for name, values in scores.items()}, ranks)
+    at.put(cells, np.arange(len(cells)))
+    ranks = np.full((len(names), len(cells)), np.nan, np.float32)
+    ranks[source, at[query, item]] = rank
+    of_query = cells // max(shape[1], 1)
+    found = {name: values.take(cells) for name, values in scores.items()}
+    return Candidates(of_query, cells - of_query * shape[1], found, dict(zip(names, ranks, strict=True)))
+
+
+def _all_listed(scores: list[Floats], usable: np.ndarray, k: int) -> tuple[Ints, Ints, Ints, Ints]:
+    """Number of the source, query, item and place from 1, of the k best usable items above 0 of every source."""
+    n = max(len(usable), 1)
+    spare = int(usable.shape[1] - np.count_nonzero(usable, axis=1).min(initial=usable.shape[1]))
+    speak = np.array([at for at, values in enumerate(scores) if np.fmax.reduce(values, axis=None, initial=0) > 0], int)
+    parts = [np.zeros((4, 0), np.int64)]
+    for some in (speak[at : at + max(1, ROWS // n)] for at in range(0, len(speak), max(1, ROWS // n))):
+        lists = _listed(np.concatenate([scores[at] for at in some]), usable, k, spare)
+        row, place = np.nonzero(lists >= 0)
+        parts.append(np.stack([some[row // n], row % n, lists[row, place], place + 1]))
+    source, query, item, rank = np.concatenate(parts, axis=1)
+    return source, query, item, rank
 
 
 def _listed(values: Floats, usable: np.ndarray, k: int, spare: int) -> Ints:
-    """int64 (len(values), k) with -1: the k best usable items above 0 of every row of one or more sources."""
+    """int64 (len(values), k) with -1: the k best usable items above 0 of every row of one or more sources.
+
+    `spare` places of a source's list may be taken by items that are not usable.
+    """
     row, column = high_cells(values, k + spare)
     value = values[row, column]
     kept = usable[row % len(usable), column] & (value > 0)

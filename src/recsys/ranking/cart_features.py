@@ -7,20 +7,28 @@ import numpy as np
 from ..data.histories import Csr, Floats, Histories, Ints
 from ..models.base import dense
 from .candidates import Candidates
-from .own_features import at_cells, history_cells
+from .own_features import at_cells
 
 RARE = 5  # orders added to each item's own in a lift: of rare items it says little
 
 
-def cart_features(rows: Candidates, queries: Histories, item_knn: Any) -> dict[str, Floats]:
+LINKS = ("cart_best", "cart_linked", "cart_confidence", "cart_recent", "cart_lift", "cart_lift_best")
+
+
+def cart_features(rows: Candidates, queries: Histories, item_knn: Any, cell: Ints) -> dict[str, Floats]:
     """Columns (m,): the customer's own orders that overlap the cart, and the cart items that the item goes with.
 
     own_overlap   over the own orders with the item, Σ items shared with the cart / √size
     own_together  the same, a share of what all own orders share with the cart: how surely it lies beside the cart
     cart_…        of `cart_links`; NaN without a cart
+
+    `cell` (m,) of `history_cells`.
     """
+    if not queries.has_cart.any():
+        nothing = np.full(len(rows), np.nan, np.float32)
+        return {"own_overlap": np.zeros(len(rows), np.float32), "own_together": nothing} | dict.fromkeys(LINKS, nothing)
     overlap, whole = overlap_with_cart(queries)
-    own = at_cells(history_cells(rows, queries), overlap, 0)
+    own = at_cells(cell, overlap, 0)
     has = queries.has_cart[rows.query]
     columns: dict[str, Floats] = {
         "own_overlap": own,
@@ -61,15 +69,15 @@ def cart_links(rows: Candidates, queries: Histories, item_knn: Any) -> dict[str,
     chance = np.minimum(cosine * np.sqrt(of_item / of_source), 0.95)
     joint = cosine * np.sqrt(of_item * of_source)
     lift = np.log(np.maximum(joint * item_knn.orders_ / ((sold[item] + RARE) * (sold[source] + RARE)), 1))
-    found = {
-        "cart_best": _highest(cosine, to, m),
-        "cart_linked": np.bincount(to, minlength=m) / n,
-        "cart_confidence": np.bincount(to, -np.log1p(-chance), m),
-        "cart_recent": np.bincount(to, recent, m),
-        "cart_lift": np.bincount(to, lift, m) / n,
-        "cart_lift_best": _highest(lift, to, m),
-    }
-    return {name: values.astype(np.float32) for name, values in found.items()}
+    found = (
+        _highest(cosine, to, m),
+        np.bincount(to, minlength=m) / n,
+        np.bincount(to, -np.log1p(-chance), m),
+        np.bincount(to, recent, m),
+        np.bincount(to, lift, m) / n,
+        _highest(lift, to, m),
+    )
+    return {name: values.astype(np.float32) for name, values in zip(LINKS, found, strict=True)}
 
 
 def _links(rows: Candidates, queries: Histories, item_knn: Any) -> tuple[Ints, Ints, Ints, Floats, Floats]:

@@ -1,70 +1,89 @@
 """Kinds and prices: what the customer and the cart hold of the item's kind, and at what price."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..data.histories import LEVELS, Floats, Histories, Ints
 from .candidates import Candidates
 from .item_stats import ItemStats
-from .own_features import at_cells, history_cells
+from .own_features import at_cells
 
 
-def category_features(rows: Candidates, queries: Histories, stats: ItemStats) -> dict[str, Floats]:
+def category_features(rows: Candidates, queries: Histories, stats: ItemStats, cell: Ints) -> dict[str, Floats]:
     """Columns (m,): shares of the customer's lines, and lines of the cart, that lie in the item's kind.
 
-    A share is of all lines of the history; every column is NaN where the item's kind is unknown.
+    A share is of all lines of the history; every column is NaN where the item's kind is unknown. `cell` (m,) of
+    `history_cells`.
     """
-    out = {}
+    out: dict[str, Floats] = {}
     n_lines = np.maximum(np.diff(queries.indptr), 1)[rows.query]
     cart_rows = np.repeat(np.arange(len(queries)), np.diff(queries.cart.indptr))
     for at, level in enumerate(LEVELS):
-        codes = stats.levels[:, at]
-        of_item = codes[rows.item]
-        known = of_item >= 0
-        bought = _by_level(queries.rows, codes[queries.items], len(queries), codes)[rows.query, of_item]
-        out[f"{level}_share"] = np.where(known, bought / n_lines, np.nan)
-        in_cart = _by_level(cart_rows, codes[queries.cart.indices], len(queries), codes)[rows.query, of_item]
-        out[f"cart_{level}"] = np.where(known & queries.has_cart[rows.query], in_cart, np.nan)
-    return out | _of_type(rows, queries, stats, out["type_share"])
+        kinds = _Kinds.of(stats.levels[:, at], rows, len(queries))
+        bought = kinds.counts(queries.rows, queries.items)
+        out[f"{level}_share"] = np.where(kinds.known, bought / n_lines, np.nan)
+        in_cart = kinds.counts(cart_rows, queries.cart.indices)
+        out[f"cart_{level}"] = np.where(kinds.known & queries.has_cart[rows.query], in_cart, np.nan)
+    return out | _of_type(kinds, bought, rows, queries, stats, cell, out["type_share"])
 
 
-def _of_type(rows: Candidates, queries: Histories, stats: ItemStats, type_share: Floats) -> dict[str, Floats]:
+def _of_type(
+    kinds: "_Kinds", lines: Floats, rows: Candidates, queries: Histories, stats: ItemStats, cell: Ints, share: Floats
+) -> dict[str, Floats]:
     """The narrowest level: how lately, in what rhythm and how variedly the customer buys of it."""
-    codes = stats.levels[:, -1]
-    of_item = codes[rows.item]
-    known = of_item >= 0
-    newest, oldest = (_extreme_by(how, queries, codes)[rows.query, of_item] for how in (np.minimum, np.maximum))
-    lines = _by_level(queries.rows, codes[queries.items], len(queries), codes)[rows.query, of_item]
-    some = known & (lines > 0)
+    some = kinds.known & (lines > 0)
+    newest, oldest = (kinds.extreme(how, queries) for how in (np.minimum, np.maximum))
     age = np.where(some, newest, np.nan)
     interval = np.where(some & (lines > 1), (oldest - newest) / np.maximum(lines - 1, 1), np.nan)
     cells = queries.last_age
-    cell_rows = np.repeat(np.arange(len(queries)), np.diff(cells.indptr))
-    distinct = _by_level(cell_rows, codes[cells.indices], len(queries), codes)[rows.query, of_item]
-    own = at_cells(history_cells(rows, queries), queries.sums(np.ones(len(queries.items))), 0)
+    distinct = kinds.counts(np.repeat(np.arange(len(queries)), np.diff(cells.indptr)), cells.indices)
+    own = at_cells(cell, queries.times, 0)
     return {
         "type_age": age,
         "type_due": age / np.maximum(interval, 0.5),
         "type_variety": np.where(some, distinct / np.maximum(lines, 1), np.nan),
-        "type_expected": type_share * stats.in_type[rows.item],
+        "type_expected": share * stats.in_type[rows.item],
         "own_of_type": np.where(some, own / np.maximum(lines, 1), np.nan),
     }
 
 
-def _extreme_by(ufunc: np.ufunc, queries: Histories, codes: np.ndarray) -> Floats:
-    """float32 (n, number of codes + 1): smallest or largest age of the lines of each code."""
-    out = np.full((len(queries), int(codes.max(initial=-1)) + 2), np.nan, np.float32)
-    fill = np.float32(np.inf if ufunc is np.minimum else -np.inf)
-    place = (queries.rows, codes[queries.items])
-    out[place] = fill
-    ufunc.at(out, place, queries.ages)
-    return out
+@dataclass(frozen=True)
+class _Kinds:
+    """One level of the catalog: a cell for every query and code, and a last one of each query for unknown codes.
 
+    codes  of all items, -1 = unknown
+    here   int64 (m,): cell of each candidate
+    known  bool (m,): the candidate's code is
+    """
 
-def _by_level(rows: Ints, codes: np.ndarray, n: int, all_codes: np.ndarray) -> Floats:
-    """float32 (n, number of codes + 1): lines per row and code; the last column takes the unknown (-1)."""
-    width = int(all_codes.max(initial=-1)) + 2
-    cells = rows * width + np.where(codes < 0, width - 1, codes)
-    return np.bincount(cells, minlength=n * width).reshape(n, width).astype(np.float32)
+    codes: np.ndarray
+    width: int
+    here: Ints
+    known: np.ndarray
+    n_queries: int
+
+    @classmethod
+    def of(cls, codes: np.ndarray, rows: Candidates, n_queries: int) -> "_Kinds":
+        width = int(codes.max(initial=-1)) + 2
+        code = codes[rows.item]
+        return cls(codes, width, rows.query * width + code % width, code >= 0, n_queries)
+
+    def cells(self, rows: Ints, items: Ints) -> Ints:
+        return np.asarray(rows * self.width + self.codes[items] % self.width)  # -1 becomes the last
+
+    def counts(self, rows: Ints, items: Ints) -> Floats:
+        """float32 (m,): how many of the (query, item) pairs lie in the candidate's kind."""
+        if not len(items):
+            return np.zeros(len(self.here), np.float32)
+        counts = np.bincount(self.cells(rows, items), minlength=self.n_queries * self.width)
+        return counts[self.here].astype(np.float32)
+
+    def extreme(self, ufunc: np.ufunc, queries: Histories) -> Floats:
+        """float32 (m,): smallest or largest age of its lines in the candidate's kind; NaN: none."""
+        out = np.full(self.n_queries * self.width, np.inf if ufunc is np.minimum else -np.inf, np.float32)
+        ufunc.at(out, self.cells(queries.rows, queries.items), queries.ages)
+        return np.where(np.isfinite(found := out[self.here]), found, np.float32(np.nan))
 
 
 def price_features(rows: Candidates, queries: Histories, prices: Floats) -> dict[str, Floats]:

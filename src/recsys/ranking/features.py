@@ -13,7 +13,7 @@ from .candidates import Candidates
 from .cart_features import cart_features
 from .category_features import category_features, price_features
 from .item_stats import ItemStats
-from .own_features import context_features, own_features
+from .own_features import context_features, history_cells, own_features
 
 
 def _of(source: str) -> tuple[str, str, str]:
@@ -53,10 +53,11 @@ def features(rows: Candidates, queries: Histories, models: BaseModels, best: dic
     columns: dict[str, np.ndarray] = dict(rows.scores)
     columns |= {f"{name}_rank": ranks for name, ranks in rows.ranks.items()}
     columns |= {f"{name}_of_best": scores / best[name][rows.query] for name, scores in rows.scores.items()}
-    columns |= own_features(rows, queries, models.stats)
-    columns |= cart_features(rows, queries, models["item_knn"])
+    own = history_cells(rows, queries)
+    columns |= own_features(rows, queries, models.stats, own)
+    columns |= cart_features(rows, queries, models["item_knn"], own)
     columns |= _item(rows.item, models.stats)
-    columns |= category_features(rows, queries, models.stats)
+    columns |= category_features(rows, queries, models.stats, own)
     columns |= price_features(rows, queries, models.stats.price)
     columns |= {name: values[rows.query] for name, values in context_features(queries).items()}
     return _table(columns, FEATURES)

@@ -31,7 +31,7 @@ class HybridOptions:
     learning_rate: float = 0.12
     min_leaf: int = 100  # training rows in a leaf
     objectives: tuple[str, ...] = ("rank_xendcg", "rank_xendcg", "binary")  # named twice: two of different seeds
-    reranked: int = 150  # candidates of a query, the best by one booster, that the others are asked about too
+    reranked: int = 100  # candidates of a query, the best by one booster, that the others are asked about too
     drop: tuple[str, ...] = ()  # features or groups left out (ablations)
     threads: int = 2
     seed: int = 0

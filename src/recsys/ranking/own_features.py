@@ -7,11 +7,12 @@ from .candidates import Candidates
 from .item_stats import ItemStats
 
 
-def own_features(rows: Candidates, queries: Histories, stats: ItemStats) -> dict[str, Floats]:
-    """Columns (m,): how often, how lately, in what rhythm. NaN where the item was never (or only once) bought."""
-    cell = history_cells(rows, queries)
-    lines = queries.sums(np.ones(len(queries.items)))
-    count = at_cells(cell, lines, 0)
+def own_features(rows: Candidates, queries: Histories, stats: ItemStats, cell: Ints) -> dict[str, Floats]:
+    """Columns (m,): how often, how lately, in what rhythm. NaN where the item was never (or only once) bought.
+
+    `cell` (m,) of `history_cells`.
+    """
+    count = at_cells(cell, queries.times, 0)
     age, first = at_cells(cell, queries.last_age), at_cells(cell, queries.first_age)
     back = queries.orders.astype(np.float32)
     ago, first_ago = (

@@ -187,7 +187,10 @@ def _bought_together(where: str, by: Explainer, row: _Row) -> Reason | None:
 
 def _own_together(by: Explainer, row: _Row) -> Reason | None:
     """The item of the cart that lay in most of the own orders with the item."""
-    mine = np.isin(row.orders, row.orders[row.history == row.item])
+    with_it = row.orders[row.history == row.item]
+    if not (len(with_it) and len(row.cart)):
+        return None
+    mine = np.isin(row.orders, with_it)
     beside, times = np.unique(row.history[mine & np.isin(row.history, row.cart)], return_counts=True)
     if not len(beside):
         return None

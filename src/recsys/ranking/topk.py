@@ -18,9 +18,9 @@ def top_k(scores: Floats, k: int) -> Ints:
 def top_k_of_rows(query: Ints, item: Ints, score: Floats, n_queries: int, k: int) -> tuple[Ints, Floats]:
     """Lists out of (query, item, score) rows: positions int64 (n_queries, k) with -1, scores float32 with NaN.
 
-    Rows are sorted by (query, item); ties go to the lower item.
+    Rows come sorted by query, then item, which is how ties go to the lower item.
     """
-    order = np.lexsort((item, -score, query))
+    order = np.lexsort((-score, query))  # stable
     query = query[order]
     rank = places(query, n_queries)
     kept = rank < k

@@ -17,6 +17,7 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse._sparsetools import csr_matvec
 
 from ..data.histories import Csr, Floats, Ints
 
@@ -28,7 +29,8 @@ ROWS = 16  # looked up together, so that they stay in the cache
 class TreeShap:
     """Splits of all trees, and of every leaf the bits that its path asks for.
 
-    tree, bit            int (n_splits,): tree, and place of its answer in the tree's word
+    first                int (n_trees,): where the splits of each tree begin
+    bit                  uint (n_splits,): of the tree's word, the bit that holds the split's answer
     feature, threshold   of each split: left where the value is not above the threshold
     missing_left         bool (n_splits,): where NaN goes
     leaf_tree            int (n_leaves,)
@@ -37,8 +39,8 @@ class TreeShap:
     into                 CSR (n_features, n_leaves · d): 1 where a column of the table speaks of the feature
     """
 
-    tree: Ints
-    bit: Ints
+    first: Ints
+    bit: np.ndarray
     feature: Ints
     threshold: Floats
     missing_left: np.ndarray
@@ -75,8 +77,8 @@ class TreeShap:
         values = np.array([value for *_, value in paths])
         cells = (np.ones(column.size, np.float32), (column.ravel(), np.arange(column.size)))
         return cls(
-            tree=np.array([at for at, _ in flat]),
-            bit=np.array([split["split_index"] for _, split in flat]),
+            first=np.flatnonzero(np.diff([at for at, _ in flat], prepend=-1)),
+            bit=np.array([1 << split["split_index"] for _, split in flat], word),
             feature=np.array([split["split_feature"] for _, split in flat]),
             threshold=np.array([split["threshold"] for _, split in flat]),
             missing_left=np.array([_missing_left(split) for _, split in flat]),
@@ -95,18 +97,21 @@ class TreeShap:
     def _of_rows(self, x: Floats) -> Floats:
         answers = self._words(x).take(self.leaf_tree, axis=1)
         d, n_leaves = self.mask.shape
-        place = np.repeat(np.arange(n_leaves)[None] << d, len(x), axis=0)
-        for slot, (mask, want) in enumerate(zip(self.mask, self.want, strict=True)):
-            place += (answers & mask == want) * (1 << slot)
-        found = self.table.take(place, axis=0)
-        return np.asarray((self.into @ found.reshape(len(x), -1).T).T)
+        bits = np.zeros(answers.shape, np.min_scalar_type(2**d - 1))
+        for mask, want in zip(self.mask[::-1], self.want[::-1], strict=True):
+            bits += bits
+            bits |= (answers & mask == want).view(np.uint8)
+        found = self.table.take(bits + (np.arange(n_leaves) << d), axis=0).reshape(len(x), -1)
+        out = np.zeros((len(x), self.into.shape[0]), np.float32)
+        for row, parts in zip(out, found, strict=True):
+            csr_matvec(*self.into.shape, self.into.indptr, self.into.indices, self.into.data, parts, row)
+        return out
 
     def _words(self, x: Floats) -> np.ndarray:
         """uint (n, n_trees): the answers of all splits of a tree, one bit each; 1 = left."""
-        value = x[:, self.feature].astype(np.float64)
-        left = (value <= self.threshold) | (np.isnan(value) & self.missing_left)
-        answers = left.astype(self.mask.dtype) << self.bit.astype(self.mask.dtype)
-        return np.asarray(np.add.reduceat(answers, np.flatnonzero(np.diff(self.tree, prepend=-1)), axis=1))
+        left = x.astype(np.float64).take(self.feature, axis=1) <= self.threshold
+        left |= np.isnan(x).take(self.feature, axis=1) & self.missing_left
+        return np.asarray(np.add.reduceat(left * self.bit, self.first, axis=1))
 
 
 def _splits(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

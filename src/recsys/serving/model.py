@@ -12,6 +12,12 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from .recommender import Recommender
 
 COLUMNS = ("customer_id", "basket", "options")
+ANSWER = pd.Index(
+    (
+        "item_ids", "scores", "probabilities", "reasons", "reason_codes", "offers", "why_none", "fallback",
+        "model_version", "error",
+    )
+)  # fmt: skip
 
 
 class RecommenderModel(PythonModel):
@@ -30,40 +36,27 @@ class RecommenderModel(PythonModel):
         Raises MlflowException (status 400 over HTTP) where the table itself is unfit.
         """
         del context, params
-        _check(model_input)
-        columns = [_values(model_input, name) for name in COLUMNS]
-        answers = self.recommender.recommend(*columns)
-        return pd.DataFrame(
-            {
-                "item_ids": [a.item_ids for a in answers],
-                "scores": [a.scores for a in answers],
-                "probabilities": [a.probabilities for a in answers],
-                "reasons": [a.reasons for a in answers],
-                "reason_codes": [a.reason_codes for a in answers],
-                "offers": [a.offers for a in answers],
-                "why_none": [a.why_none for a in answers],
-                "fallback": [a.fallback for a in answers],
-                "model_version": self.version,
-                "error": [a.error for a in answers],
-            },
-            index=model_input.index,
-        )
+        columns = _columns(model_input)
+        answers = self.recommender.recommend(*(columns.get(name, [None] * len(model_input)) for name in COLUMNS))
+        cells = np.empty((len(answers), len(ANSWER)), object)
+        for row, answer in zip(cells, answers, strict=True):
+            row[:] = [getattr(answer, name, self.version) for name in ANSWER]
+        return pd.DataFrame(cells, model_input.index, ANSWER, dtype=object, copy=False)
 
 
-def _check(frame: pd.DataFrame) -> None:
-    """Refuse a table whose rows MLflow has lost, or has filled with a column's name, on the way here."""
-    if not any(name in frame for name in COLUMNS):  # rows without a column of the signature come as no rows
+def _columns(frame: pd.DataFrame) -> dict[Any, list[Any]]:
+    """The columns as plain Python values, missing ones as None.
+
+    Refuses a table whose rows MLflow has lost, or has filled with a column's name, on the way here.
+    """
+    names = frame.columns.tolist()
+    if not any(name in names for name in COLUMNS):  # rows without a column of the signature come as no rows
         raise MlflowException(f"the table has none of the columns {', '.join(COLUMNS)}", INVALID_PARAMETER_VALUE)
-    for name in frame:
-        if len(frame) and all(isinstance(value, str) and value == name for value in frame[name]):
+    found = dict(zip(names, frame.to_numpy(object).T.tolist(), strict=True))
+    for name, values in found.items():
+        if names.count(name) > 1 or (values and all(isinstance(value, str) and value == name for value in values)):
             raise MlflowException(f"the table has the column {name} more than once", INVALID_PARAMETER_VALUE)
-
-
-def _values(frame: pd.DataFrame, name: str) -> list[Any]:
-    """A column as plain Python values, missing ones as None."""
-    if name not in frame:
-        return [None] * len(frame)
-    return [None if _missing(value) else value for value in frame[name].tolist()]
+    return {name: [None if _missing(value) else value for value in values] for name, values in found.items()}
 
 
 def _missing(value: Any) -> bool:

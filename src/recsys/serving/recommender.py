@@ -27,6 +27,7 @@ from .options import KINDS
 from .requests import Reader, Request, with_placed
 
 OFFERS = "offers"  # folder of the kit within a model
+PLAIN = json.JSONEncoder(ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,7 @@ class Recommender:
             [float(s) for s in scores[: len(items)]],
             [float(chances[i]) for i in items],
             [reason.text for reason in why],
-            [json.dumps({"code": reason.code, **reason.values}, ensure_ascii=False) for reason in why],
+            [PLAIN.encode({"code": reason.code, **reason.values}) for reason in why],
             fallback,
         )
 
