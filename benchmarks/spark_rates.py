@@ -37,7 +37,10 @@ from recsys.spark.session import session, stop
 
 @dataclass(frozen=True)
 class Step:
-    """One step: how much work it was, in `unit`; CPU seconds of the local engine, seconds and CPU seconds of Spark."""
+    """One step: how much work it was, in `unit`; CPU seconds of the local engine, seconds and CPU seconds of Spark.
+
+    `fixed` is the part of the work that does not grow with the lines, where the items stay as they are.
+    """
 
     name: str
     unit: str
@@ -45,6 +48,7 @@ class Step:
     local_cpu: float
     spark: float
     spark_cpu: float
+    fixed: float = 0.0
 
 
 def main() -> None:
@@ -95,12 +99,14 @@ def measured(config: Config, matrices: Path, data: TrainData, options: SparkOpti
     _, _, here_cells = timed(lambda: data.histories.counts, here)
     _, _, by_implicit = timed(lambda: replace(als).fit(data), here)
     _, _, here_pairs = timed(lambda: replace(item_knn).fit(data), here)
-    updates = als.iterations * (2 * n_cells * als.factors**2 + sum(data.histories.cart.shape) * als.factors**3 / 3)
+    solving = als.iterations * als.factors**3 / 3
+    fixed = len(data.items) * solving
+    updates = als.iterations * 2 * n_cells * als.factors**2 + len(data.customers) * solving + fixed
     sizes = np.diff(data.orders.indptr).astype(float)
     return [
         Step("read lines", "lines", n_lines, float("nan"), *read),
         Step("lines to cells", "lines", n_lines, here_cells, *cell),
-        Step("ALS", "multiply-adds", updates, by_implicit, *by_mllib),
+        Step("ALS", "multiply-adds", updates, by_implicit, *by_mllib, fixed),
         Step("pairs", "pairs of an order", float((sizes**2).sum()), here_pairs, *counted),
     ], start
 
@@ -129,7 +135,7 @@ def tell(data: TrainData, steps: list[Step], start: float) -> None:
           f"{len(data.items):,} items; the session's first job after {start:.1f} s")  # fmt: skip
     table = pl.DataFrame(steps).with_columns(times_the_cpu=pl.col("spark_cpu") / pl.col("local_cpu"))
     with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, float_precision=2):
-        print(table)
+        print(table.drop("fixed"))
 
 
 def larger(data: TrainData, steps: list[Step], lines: float, cores: int) -> None:
@@ -138,8 +144,9 @@ def larger(data: TrainData, steps: list[Step], lines: float, cores: int) -> None
     print(f"calculated for {lines:,.0f} lines on {cores} cores, {len(data.items):,} items:")
     for step in steps:
         rate = step.work / step.spark_cpu
+        work = (step.work - step.fixed) * more + step.fixed
         print(f"  {step.name:15} {rate:>16,.0f} {step.unit} per CPU second"
-              f" -> {step.work * more / rate / cores / 60:8.1f} minutes")  # fmt: skip
+              f" -> {work / rate / cores / 60:8.1f} minutes")  # fmt: skip
 
 
 if __name__ == "__main__":
