@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from recsys.models.als import Als
+from recsys.errors import InputError
+from recsys.models.als import Als, no_gpu
+from recsys.ranking.topk import top_k
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +76,15 @@ def test_the_seed_decides(small_shop):
     a, b, c = (Als(factors=4, iterations=2, seed=seed).fit(small_shop.data).items_ for seed in (1, 1, 2))
     np.testing.assert_array_equal(a, b)
     assert not np.allclose(a, c)
+
+
+def test_the_gpu_is_taken_where_there_is_one_and_else_refused(small_shop):
+    """Another solver, the same objective: the factors it finds answer alike."""
+    if why := no_gpu():
+        with pytest.raises(InputError, match="models.als.device is gpu, but .*set it to cpu"):
+            Als(device="gpu").fit(small_shop.data)
+        pytest.skip(f"no GPU to fit on: {why}")
+    queries = small_shop.tasks["next_basket"].histories.take(slice(0, 50))
+    here, there = (top_k(Als(device=device).fit(small_shop.data).score(queries), 10) for device in ("cpu", "gpu"))
+    shared = np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(here, there, strict=True)])
+    assert shared > 0.7

@@ -5,12 +5,26 @@ factors of the fit are not used, since they differ from the fold-in.
 """
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from ..data.histories import Csr, Floats, Histories, TrainData
+from ..errors import InputError
 from .base import unknown_rows
+
+
+def no_gpu() -> str:
+    """Why implicit cannot use a GPU here; empty where it can."""
+    import implicit.gpu  # not part of serving
+
+    if not implicit.gpu.HAS_CUDA:
+        return "this build of implicit has no CUDA, or finds no driver"
+    try:
+        implicit.gpu.get_device_count()
+    except Exception as error:  # a RuntimeError of its own kind, from CUDA
+        return f"CUDA finds no card: {error}"
+    return ""
 
 
 @dataclass(kw_only=True)
@@ -23,21 +37,33 @@ class Als:
     damping: Literal["log", "none"] = "log"  # log: log(1 + count)
     iterations: int = 12
     seed: int = 0
+    device: Literal["cpu", "gpu"] = "cpu"  # gpu: implicit's CUDA build, where it finds a card; only for the fit
 
     def fit(self, data: TrainData) -> Self:
-        from implicit.cpu.als import AlternatingLeastSquares  # not part of serving
-        from threadpoolctl import threadpool_limits
+        """InputError where `device` is gpu and there is none."""
+        from threadpoolctl import threadpool_limits  # not part of serving
 
+        solver = self._solver()
         with threadpool_limits(1, "blas"):  # faster, and only so is the result the same on every machine
-            solver = AlternatingLeastSquares(
-                factors=self.factors,
-                regularization=self.regularization,
-                alpha=1.0,  # the matrix holds the confidences already
-                iterations=self.iterations,
-                random_state=self.seed,
-            )
             solver.fit(self._confidence(data.histories.counts), show_progress=False)
-        return self.with_items(solver.item_factors)
+        found = solver.item_factors
+        return self.with_items(found.to_numpy() if self.device == "gpu" else found)
+
+    def _solver(self) -> Any:
+        """implicit's own, on the device; the matrix will hold the confidences, so that alpha is 1."""
+        if self.device == "cpu":
+            from implicit.cpu.als import AlternatingLeastSquares  # not part of serving
+        elif why := no_gpu():
+            raise InputError(f"models.als.device is gpu, but {why}; set it to cpu")
+        else:
+            from implicit.gpu.als import AlternatingLeastSquares  # not part of serving
+        return AlternatingLeastSquares(
+            factors=self.factors,
+            regularization=self.regularization,
+            alpha=1.0,
+            iterations=self.iterations,
+            random_state=self.seed,
+        )
 
     def with_items(self, factors: Floats) -> Self:
         """Fitted with item factors (n_items, factors), whoever has found them."""
