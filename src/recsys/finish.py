@@ -18,6 +18,7 @@ from recsys import watch
 from recsys.config import Config, as_dict
 from recsys.customer_privacy import hash_example, hash_table, key_of
 from recsys.data.checked_store import read_checked
+from recsys.data.coding import as_text
 from recsys.data.databases import redact_all
 from recsys.data.splits import held_out_window
 from recsys.errors import InputError
@@ -113,10 +114,11 @@ def _fill(fresh: Path, config: Config, finished: Finished, now: datetime, regist
 
 def shop_records(config: Config, finished: Finished) -> list[dict[str, Any]]:
     """What the shop took in the test window, and of the customers of as many weeks before it, with intervals."""
-    lines = read_checked(finished.ingested / "checked").orders
+    lines = read_checked(finished.ingested / "checked").lines
     cut, end = held_out_window(lines, config.split)
     options, before = config.evaluation, cut - (end - cut)
-    window = lines.filter(pl.col("ordered_at").is_between(cut, end, closed="left"))
+    lines = as_text(lines.filter(pl.col("ordered_at").is_between(before, end, closed="left")))
+    window = lines.filter(pl.col("ordered_at") >= cut)
     found = (of_orders(window), retention(lines, before, cut, end))
     return [row for one in found for row in one.records(options.resamples, options.level, options.seed)]
 

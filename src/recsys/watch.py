@@ -59,7 +59,7 @@ def watch_orders(config: Config, ingested: Path, gate: bool = True) -> Path:
 
     def compare(mine: dict[str, Any], reference: dict[str, Any]) -> tuple[Any, list[str], Any]:
         checked = read_checked(ingested / "checked")
-        found, notes, parts = compare_orders(checked.orders, checked.catalog, mine, reference, config.monitoring)
+        found, notes, parts = compare_orders(checked.lines, checked.catalog, mine, reference, config.monitoring)
         return found, notes, charts.of_orders(mine, reference, parts)
 
     return _watch(config, ORDERS, profiled, compare, gate)
@@ -84,16 +84,14 @@ def _depends(config: Config, *stages: str) -> dict[str, Any]:
 def _orders(config: Config, ingested: Path, out: Path) -> None:
     checked = read_checked(ingested / "checked")
     epoch = moment_of(config.data.orders.order_number_epoch, "data.orders.order_number_epoch")
-    counted = checked.orders["ordered_at"].max() == epoch
+    counted = checked.lines["ordered_at"].max() == epoch
     intake = read_json(ingested / "ingest.json")
-    write_json(
-        out / "profile.json", profile_orders(checked.orders, checked.catalog, intake, config.monitoring, counted)
-    )
+    write_json(out / "profile.json", profile_orders(checked.lines, checked.catalog, intake, config.monitoring, counted))
 
 
 def _lists(config: Config, ingested: Path, packaged: Path, out: Path) -> None:
     checked, model = read_checked(ingested / "checked"), Recommender.load(packaged / "recommender")
-    found = profile_lists(model, checked.orders, checked.catalog, config.monitoring, digest_of(recipe(config)))
+    found = profile_lists(model, checked.lines, checked.catalog, config.monitoring, digest_of(recipe(config)))
     write_json(out / "profile.json", found)
 
 

@@ -81,7 +81,7 @@ def test_the_seed_decides(small_shop):
 def test_the_gpu_is_taken_where_there_is_one_and_else_refused(small_shop):
     """Another solver, the same objective: the factors it finds answer alike."""
     if why := no_gpu():
-        with pytest.raises(InputError, match="models.als.device is gpu, but .*set it to cpu"):
+        with pytest.raises(InputError, match=r"models\.als\.device is gpu, but .*set it to cpu"):
             Als(device="gpu").fit(small_shop.data)
         pytest.skip(f"no GPU to fit on: {why}")
     queries = small_shop.tasks["next_basket"].histories.take(slice(0, 50))

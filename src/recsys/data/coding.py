@@ -52,6 +52,12 @@ def as_text(lines: pl.DataFrame, columns: Sequence[str] = IDS) -> pl.DataFrame:
     return lines.with_columns(pl.col(name).cast(pl.String) for name in columns if name in lines.columns)
 
 
+def pair_of(one: str, other: str) -> pl.Expr:
+    """Two coded ids as one number, which is compared faster than the two; null where either is."""
+    high, low = (pl.col(name).to_physical().cast(pl.UInt64) for name in (one, other))
+    return high * 2**32 + low
+
+
 def coded(lines: pl.DataFrame) -> pl.DataFrame:
     """The same lines with ids as pl.Enum; as they are where they are coded already."""
     columns = [name for name in IDS if name in lines.columns and not isinstance(lines.schema[name], pl.Enum)]

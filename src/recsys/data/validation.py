@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from recsys.data.cells import moment_of
-from recsys.data.coding import IDS, Coder, as_text
+from recsys.data.coding import IDS, Coder, as_text, pair_of
 from recsys.data.returns import match_returns
 from recsys.errors import InputError
 from recsys.schemas import UTC, Orders
@@ -221,7 +221,7 @@ def merge_lines(sales: pl.DataFrame) -> pl.DataFrame:
     """One line per order and item: quantities add up, the price is the quantity-weighted mean, the store the first."""
     columns = [*KEY, "customer_id", "ordered_at", "quantity", "unit_price", "store_id"]
     lines = sales.select(columns)
-    repeated = lines.select(again=_pair().is_duplicated())["again"]
+    repeated = lines.select(again=pair_of(*KEY).is_duplicated())["again"]
     if not repeated.any():
         return lines
     price, quantity = pl.col("unit_price"), pl.col("quantity")
@@ -239,9 +239,3 @@ def merge_lines(sales: pl.DataFrame) -> pl.DataFrame:
         )
     )
     return pl.concat([lines.filter(~repeated), merged.select(columns)])
-
-
-def _pair() -> pl.Expr:
-    """Order and item as one number."""
-    order, item = (pl.col(name).to_physical().cast(pl.UInt64) for name in KEY)
-    return order * 2**32 + item

@@ -51,7 +51,7 @@ def profile_lists(
 
 def sample_customers(orders: pl.DataFrame, options: MonitoringOptions) -> dict[str, str]:
     """Hash → customer id of the customers with the smallest hashes: the same ones in every run."""
-    ids = orders["customer_id"].drop_nulls().unique()
+    ids = orders["customer_id"].unique().drop_nulls()
     hashed = sorted((hash_of(name, options.seed), name) for name in ids)
     return dict(hashed[: options.sample])
 

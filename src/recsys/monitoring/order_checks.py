@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from recsys.data.coding import as_text
 from recsys.monitoring import measures as m
 from recsys.monitoring.checks import ORDER, Check, judged, mix_check, share_check, with_chance
 from recsys.monitoring.options import MonitoringOptions
@@ -51,12 +52,12 @@ def _scopes(
     lines: pl.DataFrame, mine: Profile, accepted: Profile, options: MonitoringOptions
 ) -> tuple[dict[str, pl.DataFrame], list[str]]:
     if mine["counted"]:
-        return {"whole": lines}, []
+        return {"whole": as_text(lines)}, []
     last, start = (datetime.fromisoformat(accepted[name]) for name in ("last", "start"))
     time = pl.col("ordered_at")
     parts = {
-        "new": lines.filter(time > last),
-        "history": lines.filter(time.is_between(start, last)) if _history_held(mine, accepted) else lines[:0],
+        "new": as_text(lines.filter(time > last)),
+        "history": as_text(lines.filter(time.is_between(start, last))) if _history_held(mine, accepted) else lines[:0],
     }
     notes, kept = [], {}
     for scope, part in parts.items():

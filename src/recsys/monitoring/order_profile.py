@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from recsys.data.coding import as_text, coded, pair_of
 from recsys.data.histories import LEVELS
 from recsys.errors import InputError
 from recsys.monitoring.measures import binned, decile_edges
@@ -48,15 +49,14 @@ def profile_orders(
         "read": intake["read"],
         "rejected": intake["rejected"],
         "rules": {rule["rule"]: rule["rows"] for rule in intake["rules"]},
-        "recent": describe(lines.filter(pl.col("ordered_at") >= start), catalog, level),
+        "recent": describe(as_text(lines.filter(pl.col("ordered_at") >= start)), catalog, level),
     }
 
 
 def flagged(orders: pl.DataFrame) -> pl.DataFrame:
-    """Orders with `again` (the customer bought the item before), `item_first` and `customer_first` (first sales)."""
-    pair = pl.struct("customer_id", "item_id")
-    return orders.lazy().with_columns(
-        again=pl.col("customer_id").is_not_null() & ~pair.is_first_distinct(),
+    """Orders, ids coded, with `again` (the customer bought the item before), `item_first` and `customer_first`."""
+    return coded(orders).lazy().with_columns(
+        again=pl.col("customer_id").is_not_null() & ~pair_of("customer_id", "item_id").is_first_distinct(),
         item_first=pl.col("ordered_at").min().over("item_id"),
         customer_first=pl.when(pl.col("customer_id").is_not_null()).then(pl.col("ordered_at").min().over("customer_id")),
     ).collect()  # fmt: skip

@@ -12,6 +12,8 @@ from typing import Any
 import mlflow
 import polars as pl
 from mlflow import MlflowClient
+from mlflow.data.dataset_source_registry import resolve_dataset_source
+from mlflow.data.meta_dataset import MetaDataset
 from mlflow.data.polars_dataset import from_polars
 
 from recsys.errors import InputError
@@ -21,6 +23,7 @@ from recsys.registry.guardrails import Figures
 from recsys.registry.options import RegistryOptions
 
 FIGURES, GOLDEN, RECIPE = "evaluation/figures.json", "evaluation/golden.json", "recipe.json"
+PROFILED = 5_000_000  # order lines; of more, MLflow is told source and digest alone
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,13 @@ def _log_figures(training: Training) -> None:
 
 
 def _dataset(training: Training) -> Any:
+    source, digest = str(training.orders), training.data_digest[:36]
+    if pl.scan_parquet(training.orders).select(pl.len()).collect().item() > PROFILED:
+        return MetaDataset(resolve_dataset_source(source), name=training.name, digest=digest)  # type: ignore[abstract]
     orders = pl.read_parquet(training.orders)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # MLflow knows two readers of a local path, both fit
-        return from_polars(orders, source=str(training.orders), name=training.name, digest=training.data_digest[:36])
+        return from_polars(orders, source=source, name=training.name, digest=digest)
 
 
 def _reload(uri: str) -> None:
