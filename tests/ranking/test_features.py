@@ -57,6 +57,42 @@ def test_one_request_alone_is_as_in_a_block(ranked, small_shop, fitted, task):
         np.testing.assert_allclose(alone.scores, block.scores[mine], rtol=1e-4, atol=1e-5)
 
 
+def mixed(small_shop):
+    """Queries with a cart and a history, with either and with neither, in turn."""
+    queries = small_shop.tasks["cart"].histories
+    rows = np.arange(12)
+    asked = queries.take_or_blank(np.where(rows % 4 < 2, rows, -1))
+    held = [queries.cart[q].indices if q % 2 else np.zeros(0, np.int64) for q in rows]
+    return asked.with_cart(carts(held, queries.n_items))
+
+
+def test_sources_that_know_nothing_of_some_queries_answer_the_others(small_shop, fitted):
+    """Queries without what a model looks at are not asked of it; its answers to the others do not change."""
+    asked, models = mixed(small_shop), fitted.models
+    assert {(h, c) for h, c in zip(asked.has_history.tolist(), asked.has_cart.tolist(), strict=True)} == {
+        (True, False), (True, True), (False, False), (False, True)
+    }  # fmt: skip
+    found = history_scores(models, asked) | cart_scores(models, asked)
+    bare = asked.without_cart()
+    for name, scores in found.items():
+        if name.endswith("_cart") or name == "basket_knn":
+            expected = np.where(asked.has_cart[:, None], models[name.removesuffix("_cart")].score(asked), np.nan)
+        else:
+            expected = models[name.removesuffix("_history")].score(asked if name == "als" else bare)
+        np.testing.assert_allclose(scores, expected, rtol=2e-5, atol=1e-6, err_msg=name)
+
+
+def test_queries_of_a_kind_alone_are_as_in_a_mixed_block(small_shop, fitted):
+    """Without any cart in the block, the features of carts take a shorter way to the same values."""
+    asked = mixed(small_shop)
+    block = rank(fitted.models, fitted.hybrid, asked, PER_SOURCE)
+    for q in range(len(asked)):
+        alone = rank(fitted.models, fitted.hybrid, asked.take([q]), PER_SOURCE)
+        mine = block.candidates.query == q
+        assert alone.candidates.item.tolist() == block.candidates.item[mine].tolist()
+        np.testing.assert_allclose(alone.features, block.features[mine], rtol=2e-5, atol=1e-6)
+
+
 def test_barred_items_move_nothing_else(small_shop, fitted):
     """The features of what is left do not depend on what another rule took away, but for the ranks."""
     queries = small_shop.tasks["cart"].histories.take(slice(0, 5))
