@@ -185,16 +185,17 @@ def serve(config: str, settings: tuple[str, ...], host: str, port: int, model: s
 @click.option("--size", type=click.Choice(["small", "large"]), default="small", show_default=True)
 @click.option("--customers", type=int, default=None, help="Customers, instead of the size's own number.")
 @click.option("--seed", type=int, default=0, show_default=True)
-def synth(directory: Path, size: str, customers: int | None, seed: int) -> None:
-    """Write a synthetic shop with planted truth as Parquet: orders/, catalog.parquet, truth/."""
-    from dataclasses import replace
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other option, e.g. items=90000.")
+def synth(directory: Path, size: str, customers: int | None, seed: int, settings: tuple[str, ...]) -> None:
+    """Write a synthetic shop with planted truth as Parquet: orders/, catalog.parquet, truth/.
 
-    from recsys.data.synthetic import SyntheticOptions, large, stream_orders
+    large: two years, 3.4M orders of 206,000 customers, 32M lines, 50,000 items.
+    """
+    from recsys.data.synthetic import SyntheticOptions, changed, large, stream_orders
 
     options = large(seed) if size == "large" else SyntheticOptions(seed=seed)
-    if customers is not None:
-        options = replace(options, customers=customers)
-    files = stream_orders(options, directory)
+    of_customers = () if customers is None else (f"customers={customers}",)
+    files = stream_orders(changed(options, (*of_customers, *settings)), directory)
     click.echo(f"{len(files)} files of orders in {directory}")
 
 

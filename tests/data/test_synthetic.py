@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys import schemas
-from recsys.data.synthetic import SyntheticOptions, SyntheticShop, large, stream_orders, synthetic_shop
+from recsys.data.synthetic import SyntheticOptions, SyntheticShop, changed, large, stream_orders, synthetic_shop
 from recsys.errors import InputError
 
 OPTIONS = SyntheticOptions()
@@ -338,3 +338,23 @@ def test_stream_refuses_to_overwrite_and_leaves_nothing_unfinished(tmp_path: Pat
 def test_start_date_moves_the_history() -> None:
     moved = synthetic_shop(replace(TINY, start=date(2031, 3, 1))).orders
     assert moved["ordered_at"].min().date() >= date(2031, 3, 1)
+
+
+def test_any_option_can_be_set_by_name():
+    options = changed(SyntheticOptions(), ("items=90", "start=2020-02-01", "pair_confidence=[0.3, 0.4]", "trend=0"))
+    assert (options.items, options.start, options.pair_confidence) == (90, date(2020, 2, 1), (0.3, 0.4))
+    assert options.trend == 0
+    assert changed(SyntheticOptions(), ()) == SyntheticOptions()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("itens=90", r"option itens = 90: .* options are seed, customers, items"),
+        ("items=many", r"option items = 'many': .* integer"),
+        ("days=3", "synthetic option days is 3; it must be at least 28"),
+    ],
+)
+def test_a_wrong_option_is_named(setting, message):
+    with pytest.raises(InputError, match=message):
+        changed(SyntheticOptions(), (setting,))

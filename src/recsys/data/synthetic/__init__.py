@@ -2,7 +2,7 @@
 
 from recsys.data.synthetic.bad_csv import write_csv
 from recsys.data.synthetic.dirt import as_text, dirty
-from recsys.data.synthetic.options import SyntheticOptions, large
+from recsys.data.synthetic.options import SyntheticOptions, changed, large
 from recsys.data.synthetic.shop import SyntheticShop, Truth, synthetic_shop
 from recsys.data.synthetic.stream import stream_orders
 
@@ -11,6 +11,7 @@ __all__ = [
     "SyntheticShop",
     "Truth",
     "as_text",
+    "changed",
     "dirty",
     "large",
     "stream_orders",

@@ -1,7 +1,11 @@
 """Options of the synthetic shop: a small default for tests, `large` for benchmarks."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import date
+
+import pydantic
+import yaml
 
 from recsys.errors import InputError
 
@@ -90,6 +94,23 @@ class SyntheticOptions:
 def _require(holds: bool, name: str, value: object, wanted: str) -> None:
     if not holds:
         raise InputError(f"synthetic option {name} is {value}; it must be {wanted}")
+
+
+def changed(options: SyntheticOptions, settings: Sequence[str]) -> SyntheticOptions:
+    """`options` with `key=value` settings, values as YAML; InputError for an unknown key or a wrong value."""
+    given = {}
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        given[key.strip()] = yaml.safe_load(value)
+    try:
+        return pydantic.TypeAdapter(SyntheticOptions).validate_python(asdict(options) | given, extra="forbid")
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        names = ", ".join(f.name for f in fields(options))
+        raise InputError(
+            f"synthetic option {where} = {first['input']!r}: {first['msg']}; options are {names}"
+        ) from None
 
 
 def large(seed: int = 0) -> SyntheticOptions:
