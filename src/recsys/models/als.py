@@ -43,8 +43,8 @@ class Als:
         """InputError where `device` is gpu and there is none."""
         from threadpoolctl import threadpool_limits  # not part of serving
 
-        solver = self._solver()
         with threadpool_limits(1, "blas"):  # faster, and only so is the result the same on every machine
+            solver = self._solver()
             solver.fit(self._confidence(data.histories.counts), show_progress=False)
         found = solver.item_factors
         return self.with_items(found.to_numpy() if self.device == "gpu" else found)
