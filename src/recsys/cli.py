@@ -185,7 +185,7 @@ def serve(config: str, settings: tuple[str, ...], host: str, port: int, model: s
 @click.option("--size", type=click.Choice(["small", "large"]), default="small", show_default=True)
 @click.option("--customers", type=int, default=None, help="Customers, instead of the size's own number.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other option, e.g. items=90000.")
+@click.option("--with", "settings", multiple=True, metavar="KEY=VALUE", help="Any other option, e.g. items=90000.")
 def synth(directory: Path, size: str, customers: int | None, seed: int, settings: tuple[str, ...]) -> None:
     """Write a synthetic shop with planted truth as Parquet: orders/, catalog.parquet, truth/.
 
