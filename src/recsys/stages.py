@@ -22,7 +22,7 @@ from recsys.errors import InputError
 from recsys.processes import alive, made_by_other
 
 DAY = 86_400
-LIBRARIES = ("polars", "numpy", "scipy", "scikit-learn", "implicit", "lightgbm", "sparse-dot-topn")
+LIBRARIES = ("polars", "numpy", "scipy", "scikit-learn", "implicit", "lightgbm", "numba", "sparse-dot-topn")
 FINISHED = re.compile(r"[0-9a-f]{20}")  # name of a stage's directory
 UNFINISHED = re.compile(r"\.[0-9a-f]{20}\.(\d+)")  # being built or removed by the process of that number
 
