@@ -21,7 +21,7 @@ from recsys.monitoring.checks import STOP, WARN, plain, sentences, worst
 from recsys.monitoring.list_checks import compare_lists
 from recsys.monitoring.list_profile import profile_lists
 from recsys.monitoring.order_checks import compare_orders
-from recsys.monitoring.order_profile import profile_orders
+from recsys.monitoring.order_profile import COLUMNS, profile_orders
 from recsys.pipeline import read_json, recipe, store, write_json
 from recsys.registry.accepted import FORMAT, Accepted, accepted_run
 from recsys.registry.tracking import digest_of
@@ -58,7 +58,7 @@ def watch_orders(config: Config, ingested: Path, gate: bool = True) -> Path:
     )
 
     def compare(mine: dict[str, Any], reference: dict[str, Any]) -> tuple[Any, list[str], Any]:
-        checked = read_checked(ingested / "checked")
+        checked = read_checked(ingested / "checked", COLUMNS)
         found, notes, parts = compare_orders(checked.lines, checked.catalog, mine, reference, config.monitoring)
         return found, notes, charts.of_orders(mine, reference, parts)
 
@@ -82,7 +82,7 @@ def _depends(config: Config, *stages: str) -> dict[str, Any]:
 
 
 def _orders(config: Config, ingested: Path, out: Path) -> None:
-    checked = read_checked(ingested / "checked")
+    checked = read_checked(ingested / "checked", COLUMNS)
     epoch = moment_of(config.data.orders.order_number_epoch, "data.orders.order_number_epoch")
     counted = checked.lines["ordered_at"].max() == epoch
     intake = read_json(ingested / "ingest.json")
@@ -90,7 +90,7 @@ def _orders(config: Config, ingested: Path, out: Path) -> None:
 
 
 def _lists(config: Config, ingested: Path, packaged: Path, out: Path) -> None:
-    checked, model = read_checked(ingested / "checked"), Recommender.load(packaged / "recommender")
+    checked, model = read_checked(ingested / "checked", COLUMNS), Recommender.load(packaged / "recommender")
     found = profile_lists(model, checked.lines, checked.catalog, config.monitoring, digest_of(recipe(config)))
     write_json(out / "profile.json", found)
 

@@ -75,8 +75,8 @@ def ingest_facts(checked: Checked) -> dict[str, Any]:
     }
 
 
-def read_checked(directory: Path) -> Checked:
-    """What `write_checked` wrote; InputError where there is none."""
+def read_checked(directory: Path, columns: list[str] | None = None) -> Checked:
+    """What `write_checked` wrote, or these columns of the lines; InputError where there is none."""
     needed = ("ingest.json", *(f"{t}.parquet" for t in TABLES), f"{CODED}/lines.arrow")
     missing = [name for name in needed if not (directory / name).is_file()]
     if missing:
@@ -84,4 +84,4 @@ def read_checked(directory: Path) -> Checked:
     facts = json.loads((directory / "ingest.json").read_text())
     catalog, rejected = (pl.read_parquet(directory / f"{name}.parquet") for name in TABLES[1:])
     counts = pl.DataFrame(facts["counts"], schema=COUNTS)
-    return Checked(read_coded(directory / CODED), catalog, rejected, counts, facts["read"], facts["digests"])
+    return Checked(read_coded(directory / CODED, columns), catalog, rejected, counts, facts["read"], facts["digests"])

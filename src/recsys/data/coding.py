@@ -84,10 +84,10 @@ def write_coded(lines: pl.DataFrame, directory: Path) -> None:
     )
 
 
-def read_coded(directory: Path) -> pl.DataFrame:
-    """What `write_coded` wrote."""
-    lines = pl.read_ipc(directory / "lines.arrow")
-    for name in IDS:
+def read_coded(directory: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """What `write_coded` wrote, or these columns of it."""
+    lines = pl.read_ipc(directory / "lines.arrow", columns=columns)
+    for name in (one for one in IDS if one in lines.columns):
         ids = pl.Enum(pl.read_ipc(directory / f"{name}.arrow")["id"])
         lines = lines.with_columns(lines[name].cat.to(ids))
     return lines

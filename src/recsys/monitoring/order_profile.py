@@ -18,6 +18,7 @@ from recsys.errors import InputError
 from recsys.monitoring.measures import binned, decile_edges
 from recsys.monitoring.options import MonitoringOptions
 
+COLUMNS = ["order_id", "customer_id", "item_id", "ordered_at", "unit_price"]  # of the orders that are looked at
 TOP_ITEMS = 1000  # items whose price and share are kept
 SAMPLE = 1000  # prices and customers kept
 LARGEST = 10  # lines of an order that are told apart
@@ -54,8 +55,8 @@ def profile_orders(
 
 
 def flagged(orders: pl.DataFrame) -> pl.DataFrame:
-    """Orders, ids coded, with `again` (the customer bought the item before), `item_first` and `customer_first`."""
-    return coded(orders).lazy().with_columns(
+    """COLUMNS, ids coded, with `again` (the customer bought the item before), `item_first` and `customer_first`."""
+    return coded(orders.select(COLUMNS)).lazy().with_columns(
         again=pl.col("customer_id").is_not_null() & ~pair_of("customer_id", "item_id").is_first_distinct(),
         item_first=pl.col("ordered_at").min().over("item_id"),
         customer_first=pl.when(pl.col("customer_id").is_not_null()).then(pl.col("ordered_at").min().over("customer_id")),
