@@ -4,7 +4,7 @@
 
 RUN is a folder that `python -m benchmarks.scale` left (scale/run-206000). PYTHON is an interpreter with RecTools:
 
-    python3 -m venv peers/rectools && peers/rectools/bin/pip install rectools
+    python3 -m venv peers/rectools && peers/rectools/bin/pip install rectools pyarrow==19.0.1  # for its NumPy 1
 
 matrices    checked orders → histories of customers and orders × items, of everything; RecTools: Dataset.construct
 top-20      of every customer: ALS fold-in, scores, bought items left out; implicit: recommend with recalculate_user
