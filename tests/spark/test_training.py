@@ -28,7 +28,8 @@ pytestmark = pytest.mark.spark
 def trained_on_spark(spark, small_config, mlflow_store, tmp_path_factory):
     """The small shop's configuration, its report, and what was registered."""
     del spark  # the session that the stages find
-    config = small_config(mlflow_store(tmp_path_factory.mktemp("on-spark")), ENGINE)
+    changes = ENGINE | {"registry.gate.min_of_group": 0.0}  # a small shop's groups are noise, and not what is tested
+    config = small_config(mlflow_store(tmp_path_factory.mktemp("on-spark")), changes)
     return config, *training.train(config, NOW)
 
 
