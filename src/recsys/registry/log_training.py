@@ -101,12 +101,12 @@ def _log_figures(training: Training) -> None:
 
 def _dataset(training: Training) -> Any:
     source, digest = str(training.orders), training.data_digest[:36]
-    if pl.scan_parquet(training.orders).select(pl.len()).collect().item() > PROFILED:
-        return MetaDataset(resolve_dataset_source(source), name=training.name, digest=digest)  # type: ignore[abstract]
-    orders = pl.read_parquet(training.orders)
+    lines = pl.scan_parquet(training.orders)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # MLflow knows two readers of a local path, both fit
-        return from_polars(orders, source=source, name=training.name, digest=digest)
+        if lines.select(pl.len()).collect().item() > PROFILED:
+            return MetaDataset(resolve_dataset_source(source), name=training.name, digest=digest)  # type: ignore[abstract]
+        return from_polars(lines.collect(), source=source, name=training.name, digest=digest)
 
 
 def _reload(uri: str) -> None:
