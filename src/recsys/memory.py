@@ -3,7 +3,7 @@
     history of m rows     BASE + m · PER_ROW      read, checked and cut into moments (the most of all stages)
     block of n queries    n · items · PER_SCORE   asked at once; n follows from the budget
 
-`python -m benchmarks.scale` measures both constants.
+`python -m benchmarks.scale` measures PER_ROW; PER_SCORE is counted: 12 sources, ranks and masks, 4 bytes each.
 """
 
 import os
