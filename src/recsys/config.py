@@ -175,6 +175,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "ranker.per_source": (1, 1e4),
     "ranker.negatives": (1e-6, 1),
     "ranker.trees": (1, 1e5),
+    "ranker.reader_share": (1e-3, 1),
     "ranker.leaves": (2, 131072),
     "ranker.depth": (0, 1000),
     "ranker.reranked": (1, 1e9),

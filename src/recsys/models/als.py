@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from ..data.histories import Csr, Floats, Histories, TrainData
+from ..data.histories import Csr, Floats, Histories, TrainData, with_data
 from ..errors import InputError
 from .base import unknown_rows
 
@@ -72,10 +72,8 @@ class Als:
         return self
 
     def _confidence(self, counts: Csr) -> Csr:
-        out = counts.copy()
-        damped = np.log1p(out.data) if self.damping == "log" else out.data
-        out.data = 1 + np.float32(self.alpha) * damped
-        return out
+        damped = np.log1p(counts.data) if self.damping == "log" else counts.data
+        return with_data(counts, 1 + np.float32(self.alpha) * damped)
 
     def fold_in(self, queries: Histories) -> Floats:
         """float32 (n, factors): x = (YᵀY + λI + Σ (c − 1) y yᵀ)⁻¹ Σ c y over the items of history and cart."""

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,12 +27,13 @@ class HybridOptions:
     short_histories: float = 0.15  # share of the training orders asked again with 0 to 3 orders of history
     small_orders: float = 0.5  # an order weighs 1 / (its relevant items ^ this): 0 = all alike
     trees: int = 100
+    reader_share: float = 0.6  # of `trees` in the booster that judges all candidates; it learns faster in proportion
     leaves: int = 31
     depth: int = 7  # of a tree, 0 = any; reasons cost its square
     learning_rate: float = 0.12
     min_leaf: int = 100  # training rows in a leaf
     objectives: tuple[str, ...] = ("rank_xendcg", "rank_xendcg", "binary")  # named twice: two of different seeds
-    reranked: int = 100  # candidates of a query, the best by one booster, that the others are asked about too
+    reranked: int = 60  # candidates of a query, the best by one booster, that the others are asked about too
     drop: tuple[str, ...] = ()  # features or groups left out (ablations)
     threads: int = 2
     seed: int = 0
@@ -95,7 +97,9 @@ class Hybrid:
         for objective in options.objectives:
             again = seen[objective]
             name = f"{objective}-{again + 1}" if again else objective
-            boosters[name] = lgb.train(_params(options, objective, options.seed + again), data, options.trees)
+            reads = name == reader_of(options.objectives)
+            trees = max(1, round(options.trees * options.reader_share)) if reads else options.trees
+            boosters[name] = lgb.train(_params(options, objective, options.seed + again, trees), data, trees)
             seen[objective] += 1
         judged = held if held.any() else np.ones(len(held), bool)
         query = np.repeat(np.arange(len(rows.sizes)), rows.sizes)[judged]
@@ -131,7 +135,7 @@ class Hybrid:
     @property
     def reader(self) -> str:
         """The booster whose output speaks of a row by itself: binary where there is one."""
-        return "binary" if "binary" in self.boosters else next(iter(self.boosters))
+        return reader_of(self.boosters)
 
     def judge(self, x: Floats, query: Ints, with_cart: np.ndarray, threads: int = 1) -> tuple[Floats, Floats]:
         """Scores and probabilities, float32 (m,) each; `with_cart` bool (n_queries,).
@@ -188,8 +192,14 @@ def _dataset(rows: TrainingRows, kept: np.ndarray, columns: Ints, options: Hybri
         group=sizes[sizes > 0],
         feature_name=[FEATURES[i] for i in columns],
         free_raw_data=False,
-        params=_params(options, "binary", options.seed),
+        params=_params(options, "binary", options.seed, options.trees),
     ).construct()
+
+
+def reader_of(names: Iterable[str]) -> str:
+    """Of boosters, the one that judges all candidates."""
+    names = tuple(names)
+    return "binary" if "binary" in names else names[0]
 
 
 def kept_columns(drop: tuple[str, ...]) -> Ints:
@@ -215,10 +225,11 @@ def standardised(values: Floats, query: Ints, n_queries: int) -> Floats:
     return np.asarray(centred / np.maximum(deviation, 1e-9)[query])
 
 
-def _params(options: HybridOptions, objective: str, seed: int) -> dict[str, Any]:
+def _params(options: HybridOptions, objective: str, seed: int, trees: int) -> dict[str, Any]:
+    """LightGBM's; fewer trees than `options.trees` learn faster in proportion."""
     return {
         "objective": objective, "num_leaves": options.leaves, "max_depth": options.depth or -1,
-        "learning_rate": options.learning_rate, "min_data_in_leaf": options.min_leaf, "feature_fraction": 0.7,
+        "learning_rate": options.learning_rate * options.trees / trees, "min_data_in_leaf": options.min_leaf, "feature_fraction": 0.7,
         "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0, "max_bin": 127,
         "lambdarank_truncation_level": 20, "seed": seed, "verbosity": -1, "num_threads": options.threads,
         "deterministic": True, "force_row_wise": True, "feature_pre_filter": False,
