@@ -35,7 +35,8 @@ from recsys.evaluation.metrics import count_relevant, find_hits, ranking_metrics
 from recsys.evaluation.protocols import HYBRID, SEGMENTS, TASKS, EvaluationOptions, contender_lists, in_segment, number
 from recsys.ranking.base_models import OF_EITHER, SINGLES, BaseModels
 from recsys.ranking.features import FEATURES, GROUPS
-from recsys.ranking.hybrid import Hybrid, TrainingRows
+from recsys.ranking.hybrid import Hybrid
+from recsys.ranking.training_rows import TrainingRows
 from recsys.registry.run_files import select
 from recsys.registry.wording import DASH, label, segment_name, task_name
 

@@ -28,7 +28,8 @@ from recsys.offer_kits import make_kit
 from recsys.offers.kit import OfferKit
 from recsys.offers.kit_store import load_kit, save_kit
 from recsys.ranking.base_models import BaseModels, ModelOptions
-from recsys.ranking.hybrid import Hybrid, HybridOptions, TrainingRows
+from recsys.ranking.hybrid import Hybrid, HybridOptions
+from recsys.ranking.training_rows import TrainingRows
 from recsys.registry import tracking
 from recsys.registry.options import RegistryOptions
 from recsys.serving.recommender import Recommender

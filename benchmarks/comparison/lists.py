@@ -16,7 +16,8 @@ from recsys.models.base import Scorer
 from recsys.progress import step
 from recsys.ranking.base_models import SINGLES, BaseModels
 from recsys.ranking.blend import by_block
-from recsys.ranking.hybrid import Hybrid, TrainingRows
+from recsys.ranking.hybrid import Hybrid
+from recsys.ranking.training_rows import TrainingRows
 from recsys.training_set import moment_rows
 
 

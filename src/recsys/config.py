@@ -247,6 +247,7 @@ def _refuse_out_of_range(config: Config, place: str) -> None:
     _refuse_wrong_ks(config.evaluation, place)
     require_sane(config.monitoring, place)
     _refuse_unknown_names("ranker.objectives", config.ranker.objectives, OBJECTIVES, place)
+    _refuse_unknown_names("ranker.of_new", config.ranker.of_new, OBJECTIVES, place)
     _refuse_unknown_names("ranker.drop", config.ranker.drop, {*GROUPS, *FEATURES}, place)
     if not config.ranker.objectives:
         raise InputError(f"{place}: ranker.objectives is empty; give some of {', '.join(sorted(OBJECTIVES))}")

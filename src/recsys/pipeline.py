@@ -51,7 +51,8 @@ from recsys.offers.kit_store import Shared, load_own
 from recsys.ranking.base_models import BaseModels, params
 from recsys.ranking.blend import BLOCK, Ranked
 from recsys.ranking.features import GROUPS
-from recsys.ranking.hybrid import Hybrid, TrainingRows
+from recsys.ranking.hybrid import Hybrid
+from recsys.ranking.training_rows import TrainingRows
 from recsys.ranking.value import Worth
 from recsys.serving.recommender import Recommender
 from recsys.stages import stage

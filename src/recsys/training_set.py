@@ -19,8 +19,9 @@ from recsys.data.splits import Queries, any_depth, ask, held_back, nothing
 from recsys.ranking.base_models import BaseModels, cart_scores, history_scores
 from recsys.ranking.blend import BLOCK, by_block
 from recsys.ranking.candidates import candidates
-from recsys.ranking.features import FEATURES, best_scores, features
-from recsys.ranking.hybrid import HybridOptions, TrainingRows
+from recsys.ranking.features import best_scores, features
+from recsys.ranking.hybrid import HybridOptions
+from recsys.ranking.training_rows import TrainingRows, is_new
 
 SHORT = (0, 1, 2, 3)  # orders that a shortened history keeps
 SHORT_ODDS = (0.4, 0.3, 0.15, 0.15)
@@ -79,9 +80,4 @@ def cart_and_new(rows: TrainingRows) -> TrainingRows:
 
     A query's relevant items are those of its rows; one that is no candidate cannot be learned from.
     """
-    query = np.repeat(np.arange(len(rows.sizes)), rows.sizes)
-    new = (rows.x[:, FEATURES.index("own_count")] == 0) & rows.with_cart[query]
-    sizes, bought = (np.bincount(query[kept], minlength=len(rows.sizes)) for kept in (new, new & rows.y))
-    asked = sizes > 0
-    of_query = (sizes[asked], bought[asked], rows.with_cart[asked], rows.held[asked])
-    return TrainingRows(rows.x[new], rows.y[new], *of_query)
+    return rows.only(is_new(rows.x) & np.repeat(rows.with_cart, rows.sizes))

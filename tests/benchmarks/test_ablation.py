@@ -13,7 +13,8 @@ from recsys import pipeline
 from recsys.errors import InputError
 from recsys.ranking.base_models import SINGLES, SOURCES
 from recsys.ranking.features import FEATURES, GROUPS
-from recsys.ranking.hybrid import Hybrid, TrainingRows
+from recsys.ranking.hybrid import Hybrid
+from recsys.ranking.training_rows import TrainingRows
 from recsys.registry.run_files import select
 
 NOW = datetime(2024, 9, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from recsys.offers.cross_seller import CrossSeller, Suggestions, suggestion_offe
 from recsys.offers.shelf import shelf_of
 from recsys.offers.substitutes import substitute_types, type_evidence
 from recsys.ranking.features import FEATURES
-from recsys.ranking.hybrid import TrainingRows
+from recsys.ranking.training_rows import TrainingRows
 from recsys.training_set import cart_and_new
 from tests.conftest import PER_SOURCE
 

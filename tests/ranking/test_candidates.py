@@ -37,14 +37,14 @@ def test_candidates_are_the_best_of_each_source(one, two, history, cart, barred,
     found = candidates(sources, asked(history, cart), per_source, barred)
     expected = {}
     for q in range(N):
-        usable = [i for i in range(M) if i not in cart[q] and not (barred is not None and barred[q, i])]
-        ranks = {}
+        ranks, chosen = {}, set()
         for name, scores in sources.items():
-            best = sorted((i for i in usable if scores[q, i] > 0), key=lambda i: (-scores[q, i], i))[:per_source]
-            ranks[name] = {item: at + 1 for at, item in enumerate(best)}
-        for item in usable:
-            if any(item in ranks[name] for name in sources):
-                expected[q, item] = {name: ranks[name].get(item, np.nan) for name in sources}
+            listed = [i for i in range(M) if i not in cart[q] and scores[q, i] > 0]
+            listed.sort(key=lambda i: (-scores[q, i], i))
+            ranks[name] = {item: at + 1 for at, item in enumerate(listed[:per_source])}
+            chosen |= set([i for i in listed if barred is None or not barred[q, i]][:per_source])
+        for item in chosen:
+            expected[q, item] = {name: ranks[name].get(item, np.nan) for name in sources}
     assert list(zip(found.query.tolist(), found.item.tolist(), strict=True)) == sorted(expected)
     for name, scores in sources.items():
         wanted = np.array([expected[key][name] for key in sorted(expected)], np.float32)

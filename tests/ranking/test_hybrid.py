@@ -12,7 +12,9 @@ from recsys.ranking.base_models import BaseModels, cart_scores, history_scores
 from recsys.ranking.blend import by_block, lists, rank
 from recsys.ranking.candidates import candidates
 from recsys.ranking.features import FEATURES, GROUPS
-from recsys.ranking.hybrid import Hybrid, HybridOptions, TrainingRows, kept_columns, standardised
+from recsys.ranking.hybrid import Hybrid, HybridOptions, kept_columns
+from recsys.ranking.training_rows import TrainingRows
+from recsys.ranking.within_query import standardised
 from recsys.training_set import SHORT, moment_rows, training_rows
 
 AT = {name: place for place, name in enumerate(FEATURES)}
@@ -70,10 +72,11 @@ def test_a_saved_ranker_scores_the_same(tmp_path, objectives, names):
 
 def test_an_objective_named_twice_is_asked_with_two_seeds():
     rows = planted()
-    hybrid = Hybrid.fit(rows, HybridOptions(trees=5, min_leaf=5, threads=1, objectives=("binary", "binary"), seed=4))
+    given = HybridOptions(trees=5, reader_share=1, min_leaf=5, threads=1)
+    hybrid = Hybrid.fit(rows, replace(given, objectives=("binary", "binary"), seed=4))
     first, second = hybrid.output("binary", rows.x), hybrid.output("binary-2", rows.x)
     assert not np.array_equal(first, second)
-    alone = HybridOptions(trees=5, min_leaf=5, threads=1, objectives=("binary",), seed=5)
+    alone = replace(given, objectives=("binary",), seed=5)
     np.testing.assert_array_equal(second, Hybrid.fit(rows, alone).output("binary", rows.x))
 
 
@@ -125,7 +128,8 @@ def test_score_of_a_query_does_not_depend_on_the_others(fitted):
 def test_all_boosters_order_the_best_of_the_reader_and_the_others_follow(reranked):
     """Queries of 20, of one and of no candidate; without ties but where all is alike."""
     rows = planted()
-    hybrid = replace(Hybrid.fit(rows, OPTIONS), reranked=reranked)
+    objectives = ("rank_xendcg", "binary", "rank_xendcg")
+    hybrid = replace(Hybrid.fit(rows, replace(OPTIONS, objectives=objectives)), reranked=reranked)
     assert hybrid.reader == "binary"
     query = np.concatenate([np.repeat(np.arange(5), 20), [6]])
     x = rows.x[: len(query)]
@@ -144,6 +148,53 @@ def test_all_boosters_order_the_best_of_the_reader_and_the_others_follow(reranke
         if others:
             assert score[others[0]] <= score[best].min() + 1e-6
     np.testing.assert_array_equal(chance, hybrid.chances.probabilities(first, np.zeros(len(x), bool)))
+
+
+def planted_new(seed=0, n=60, size=20):
+    """Half of each query's rows new: of the old ones `price` decides what is bought, of the new ones `popularity`."""
+    rows = planted(seed, n, size)
+    new = np.arange(len(rows.y)) % 2 == 0
+    rows.x[:, AT["own_count"]] = np.where(new, 0, 3)
+    y = np.where(new, rows.x[:, AT["popularity"]] > 1, rows.x[:, AT["price"]] > 0.5)
+    return replace(rows, y=y, relevant=y.reshape(n, size).sum(axis=1)), new
+
+
+def test_boosters_of_new_items_order_those_and_leave_the_others():
+    (rows, _), (fresh, new) = planted_new(), planted_new(seed=1)
+    query, no_cart = np.repeat(np.arange(60), 20), np.zeros(60, bool)
+    whole = Hybrid.fit(rows, OPTIONS)
+    without = Hybrid.fit(rows, replace(OPTIONS, of_new=()))
+    assert (list(whole.of_new), list(without.of_new)) == (["rank_xendcg-2"], [])
+    score, chance = whole.judge(fresh.x, query, no_cart)
+    plain, same = without.judge(fresh.x, query, no_cart)
+    np.testing.assert_array_equal(chance, same)
+    np.testing.assert_array_equal(score[~new], plain[~new])
+    np.testing.assert_array_equal(np.sort(score[new].reshape(60, -1)), np.sort(plain[new].reshape(60, -1)))
+    assert (score[new] != plain[new]).any()
+    voices = [whole.output(name, fresh.x)[new] for name in ("binary", "rank_xendcg", "rank_xendcg-2")]
+    mean = np.mean([standardised(voice, query[new], 60) for voice in voices], axis=0)
+    for q in range(60):
+        mine = query[new] == q
+        np.testing.assert_array_equal(np.argsort(-score[new][mine]), np.argsort(-mean[mine]))
+
+
+def test_boosters_of_new_items_learn_from_them_alone():
+    rows, new = planted_new()
+    other = replace(rows, x=rows.x.copy(), y=rows.y & new)
+    other.x[~new] = 7
+    one, two = (Hybrid.fit(r, OPTIONS).of_new["rank_xendcg-2"].model_to_string() for r in (rows, other))
+    assert one.split("Tree=0")[1].split("parameters:")[0] == two.split("Tree=0")[1].split("parameters:")[0]
+
+
+def test_too_few_new_items_bought_teach_no_booster():
+    rows, new = planted_new()
+    rows.y[new] = False
+    assert Hybrid.fit(rows, OPTIONS).of_new == {}
+
+
+def test_the_reader_has_fewer_trees():
+    hybrid = Hybrid.fit(planted(), HybridOptions(trees=10, reader_share=0.25, min_leaf=5, threads=1))
+    assert {name: b.num_trees() for name, b in hybrid.boosters.items()} == {"binary": 2, "rank_xendcg": 10}
 
 
 # --- blend
@@ -249,6 +300,22 @@ def test_an_error_in_a_block_is_not_swallowed():
 
     with pytest.raises(InputError, match="row 0"):
         by_block(3, fail)
+
+
+@pytest.mark.parametrize("task", ["next_basket", "cart"])
+def test_what_is_barred_changes_nothing_of_the_others(small_shop, fitted, task):
+    """A request without the bought items is judged by the features that the ranker learned from."""
+    queries = small_shop.tasks[task].histories.take(slice(0, 30))
+    barred = queries.times.toarray() > 0
+    whole, some = (rank(fitted.models, fitted.hybrid, queries, 30, no) for no in (None, barred))
+    assert barred[whole.candidates.query, whole.candidates.item].any()
+    assert not barred[some.candidates.query, some.candidates.item].any()
+    cells = [found.candidates.query * barred.shape[1] + found.candidates.item for found in (whole, some)]
+    left = ~barred[whole.candidates.query, whole.candidates.item]
+    at = np.searchsorted(cells[1], cells[0][left])
+    np.testing.assert_array_equal(cells[1][at], cells[0][left])  # all that are left, and more that come after them
+    assert len(some.candidates) > left.sum()
+    np.testing.assert_array_equal(some.features[at], whole.features[left])
 
 
 def test_lists_are_the_best_scores(small_shop, fitted):

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.ranking.value import Worth, in_order, value_scores
+from recsys.ranking.value import Worth, value_scores
+from recsys.ranking.within_query import in_order
 
 QUERY = np.array([0, 0, 0, 1, 1])
 

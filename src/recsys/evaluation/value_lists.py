@@ -11,7 +11,8 @@ from recsys.evaluation.commerce import of_lists, slow_movers
 from recsys.evaluation.protocols import HYBRID, EvaluationOptions, Lists
 from recsys.ranking.blend import Ranked
 from recsys.ranking.topk import top_k_of_rows
-from recsys.ranking.value import OF, Worth, in_order, value_scores
+from recsys.ranking.value import OF, Worth, value_scores
+from recsys.ranking.within_query import in_order
 
 WEIGHTS = (0.25, 0.5, 0.75, 1.0)  # of the worth; 0 is the hybrid's own list
 DEPTHS = (3, 10)  # list lengths; 3 is what a cart page shows

@@ -17,7 +17,7 @@ class Candidates:
 
     query, item  int64 (m,)
     scores       source → float32 (m,), NaN = the source cannot say
-    ranks        source → float32 (m,), place in the source's own list from 1, NaN = not in it
+    ranks        source → float32 (m,), place among the source's `per_source` best from 1, NaN = not one of them
     """
 
     query: Ints
@@ -43,23 +43,31 @@ def candidates(
     """The `per_source` best items of every source that says more than nothing (> 0).
 
     What the customer bought is among them where a source lists it, as frequency does with the most bought lately.
-    `barred` bool (n_queries, n_items): items that may not be listed, beside those of the cart.
+    `barred` bool (n_queries, n_items): items that may not be listed, beside those of the cart. They keep their places
+    in the sources' lists, since the ranker learned from lists in which nothing was barred:
+
+    ```
+    a source's list   A ── B ── C ── D        B barred, 3 of a source
+    candidates        A, C, D                 places 1, 3 and none: D is not among the first 3
+    ```
     """
     shape = queries.cart.shape
     usable = queries.cart.toarray() == 0
-    if barred is not None:
-        usable &= ~barred
     chosen = np.zeros(shape, bool)
-    names = list(scores)
-    source, query, item, rank = _all_listed(list(scores.values()), usable, per_source)
-    chosen[query, item] = True
+    names, values = list(scores), list(scores.values())
+    source, query, item, rank = _all_listed(values, usable, per_source)
+    if barred is None:
+        chosen[query, item] = True
+    else:
+        chosen[_all_listed(values, usable & ~barred, per_source)[1:3]] = True
     cells = np.flatnonzero(chosen)
-    at = np.empty(shape, np.int32)  # row of each chosen cell
+    at = np.full(shape, -1, np.int32)  # row of each chosen cell
     at.put(cells, np.arange(len(cells)))
+    row = at[query, item]
     ranks = np.full((len(names), len(cells)), np.nan, np.float32)
-    ranks[source, at[query, item]] = rank
+    ranks[source[row >= 0], row[row >= 0]] = rank[row >= 0]
     of_query = cells // max(shape[1], 1)
-    found = {name: values.take(cells) for name, values in scores.items()}
+    found = {name: of_all.take(cells) for name, of_all in scores.items()}
     return Candidates(of_query, cells - of_query * shape[1], found, dict(zip(names, ranks, strict=True)))
 
 

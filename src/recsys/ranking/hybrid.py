@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ import lightgbm as lgb
 import numpy as np
 
 from ..data.histories import Floats, Ints
-from ..models.base import places
-from .chances import TERMS, Chances, held_rows
+from .chances import ENOUGH, TERMS, Chances, held_rows
 from .features import FEATURES, GROUPS
+from .training_rows import TrainingRows, is_new
 from .tree_shap import TreeShap
+from .within_query import in_order, standardised, within
+
+NEW = "new-"  # begins the files of the boosters of new items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,58 +35,26 @@ class HybridOptions:
     depth: int = 7  # of a tree, 0 = any; reasons cost its square
     learning_rate: float = 0.12
     min_leaf: int = 100  # training rows in a leaf
-    objectives: tuple[str, ...] = ("rank_xendcg", "rank_xendcg", "binary")  # named twice: two of different seeds
-    reranked: int = 60  # candidates of a query, the best by one booster, that the others are asked about too
+    objectives: tuple[str, ...] = ("rank_xendcg", "binary")  # of the boosters; named twice: two of different seeds
+    of_new: tuple[str, ...] = ("rank_xendcg",)  # of more boosters, for the order of items new to the customer alone
+    reranked: int = 60  # candidates of a query, and new ones, the best by one booster: the others are asked too
     drop: tuple[str, ...] = ()  # features or groups left out (ablations)
     threads: int = 2
     seed: int = 0
 
 
 @dataclass(frozen=True)
-class TrainingRows:
-    """Sampled candidates with their features and answers, query after query.
-
-    x          float32 (m, n_features)
-    y          bool (m,): bought
-    sizes      int64 (n_queries,): rows of each query
-    relevant   int64 (n_queries,): hidden items of the order, candidates or not
-    with_cart  bool (n_queries,)
-    held       bool (n_queries,): kept from the trees, for the probabilities
-    """
-
-    x: Floats
-    y: np.ndarray
-    sizes: Ints
-    relevant: Ints
-    with_cart: np.ndarray
-    held: np.ndarray
-
-    @classmethod
-    def concatenate(cls, parts: list["TrainingRows"]) -> "TrainingRows":
-        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
-
-    @classmethod
-    def empty(cls) -> "TrainingRows":
-        none = np.zeros(0, np.int64)
-        return cls(np.zeros((0, len(FEATURES)), np.float32), none > 0, none, none, none > 0, none > 0)
-
-    def save(self, file: Path) -> None:
-        np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})
-
-    @classmethod
-    def load(cls, file: Path) -> "TrainingRows":
-        with np.load(file, allow_pickle=False) as kept:
-            return cls(**{f.name: kept[f.name] for f in fields(cls)})
-
-
-@dataclass(frozen=True)
 class Hybrid:
-    """Trained boosters by name; the reader judges all candidates, all of them together order its best."""
+    """Trained boosters by name; the reader judges all candidates, all of them together order its best.
+
+    of_new  boosters that learned from items new to the customer alone; they speak of the order of those only
+    """
 
     boosters: dict[str, lgb.Booster]
     chances: Chances
     columns: Ints = field(default_factory=lambda: np.arange(len(FEATURES)))
     reranked: int = HybridOptions.reranked
+    of_new: dict[str, lgb.Booster] = field(default_factory=dict)
 
     @classmethod
     def fit(cls, rows: TrainingRows, options: HybridOptions | None = None) -> "Hybrid":
@@ -91,29 +62,24 @@ class Hybrid:
         options = options or HybridOptions()
         columns = kept_columns(options.drop)
         held = held_rows(rows.sizes, rows.held, rows.y)
-        data = _dataset(rows, ~held, columns, options)
-        seen = Counter[str]()
-        boosters = {}
-        for objective in options.objectives:
-            again = seen[objective]
-            name = f"{objective}-{again + 1}" if again else objective
-            reads = name == reader_of(options.objectives)
-            trees = max(1, round(options.trees * options.reader_share)) if reads else options.trees
-            boosters[name] = lgb.train(_params(options, objective, options.seed + again, trees), data, trees)
-            seen[objective] += 1
+        boosters = _boosters(rows, ~held, options.objectives, (), options)
+        new = rows.only(is_new(rows.x))
+        taught = ~held_rows(new.sizes, new.held, new.y)
+        of_new = options.of_new if new.y[taught].sum() >= ENOUGH else ()
         judged = held if held.any() else np.ones(len(held), bool)
         query = np.repeat(np.arange(len(rows.sizes)), rows.sizes)[judged]
-        found = cls(boosters, Chances(np.zeros((2, TERMS))), columns, options.reranked)
+        more = _boosters(new, taught, of_new, options.objectives, options)
+        found = cls(boosters, Chances(np.zeros((2, TERMS))), columns, options.reranked, more)
         raw = found.output(found.reader, rows.x[judged], options.threads)
         chances = Chances.fit(raw, rows.y[judged], rows.with_cart[query], options.negatives)
         return replace(found, chances=chances)
 
     def output(self, name: str, x: Floats, threads: int = 1) -> Floats:
-        """Raw output of a booster, float64 (m,)."""
+        """Raw output of a booster by its name, or of one of `of_new`, float64 (m,)."""
         if not len(x):  # LightGBM divides by the number of rows
             return np.zeros(0)
         x = np.ascontiguousarray(x[:, self.columns]) if len(self.columns) < x.shape[1] else x
-        return np.asarray(self.boosters[name].predict(x, raw_score=True, num_threads=threads))
+        return np.asarray(self._named[name].predict(x, raw_score=True, num_threads=threads))
 
     @cached_property
     def _shap(self) -> TreeShap | None:
@@ -132,6 +98,10 @@ class Hybrid:
                 out[:, self.columns] = shap[:, :-1]  # the last column is the expected output
         return out
 
+    @cached_property
+    def _named(self) -> dict[str, lgb.Booster]:
+        return self.boosters | self.of_new
+
     @property
     def reader(self) -> str:
         """The booster whose output speaks of a row by itself: binary where there is one."""
@@ -141,24 +111,39 @@ class Hybrid:
         """Scores and probabilities, float32 (m,) each; `with_cart` bool (n_queries,).
 
         The score of the `reranked` best of a query by the reader is the mean of the boosters' outputs, each
-        standardised within them; the others follow in the reader's order.
+        standardised within them; the others follow in the reader's order. Of the items new to the customer, each gets
+        one of the scores that these have, in the order of the mean that counts `of_new` too.
+
+        ```
+        boosters   old 3.1   new A 2.0   old 1.2   new B .4
+        of_new               A .1                  B .7
+        score      old 3.1   new B 2.0   old 1.2   new A .4
+        ```
         """
         n = len(with_cart)
         first = self.output(self.reader, x, threads)
+        new = is_new(x) if self.of_new else np.zeros(len(x), bool)
         best = within(first, query, n) < self.reranked
-        outputs = [first[best]] + [self.output(name, x[best], threads) for name in self.boosters if name != self.reader]
-        score = np.empty(len(x))
-        score[best] = np.mean([standardised(out, query[best], n) for out in outputs], axis=0)
-        lowest, edge = np.full(n, np.inf), np.full(n, np.inf)
-        np.minimum.at(lowest, query[best], score[best])
-        np.minimum.at(edge, query[best], first[best])
-        behind = query[~best]
-        score[~best] = lowest[behind] - edge[behind] + first[~best]
+        best_new = np.zeros(len(x), bool)
+        best_new[new] = within(first[new], query[new], n) < self.reranked
+
+        def outputs(names: Iterable[str], asked: np.ndarray) -> list[Floats]:
+            found = np.full((len(tuple(names)), len(x)), np.nan)
+            for row, name in zip(found, names, strict=True):
+                row[asked] = self.output(name, x[asked], threads)
+            return list(found)
+
+        all_of = [first, *outputs([name for name in self.boosters if name != self.reader], best | best_new)]
+        score = _cascade(all_of, best, query, n)
+        if new.any():
+            all_of += outputs(self.of_new, best_new)
+            again = _cascade([values[new] for values in all_of], best_new[new], query[new], n)
+            score[new] = in_order(again, score[new], query[new], n)
         return np.asarray(score, np.float32), self.chances.probabilities(first, with_cart[query])
 
     def importances(self) -> dict[str, float]:
         """Share of the total gain per feature, mean over boosters."""
-        gains = [b.feature_importance("gain") for b in self.boosters.values()]
+        gains = [b.feature_importance("gain") for b in self._named.values()]
         mean = np.mean([g / max(g.sum(), 1e-12) for g in gains], axis=0)
         return {FEATURES[c]: float(g) for c, g in zip(self.columns, mean, strict=True)}
 
@@ -167,8 +152,8 @@ class Hybrid:
         np.save(directory / "columns.npy", self.columns)
         np.save(directory / "chances.npy", self.chances.weights)
         (directory / "hybrid.json").write_text(json.dumps({"reranked": self.reranked}))
-        for name, booster in self.boosters.items():
-            booster.save_model(directory / f"{name}.txt")
+        for name, booster in self._named.items():
+            booster.save_model(directory / f"{NEW * (name in self.of_new)}{name}.txt")
 
     @classmethod
     def load(cls, directory: Path) -> "Hybrid":
@@ -176,7 +161,44 @@ class Hybrid:
         chances = Chances(np.load(directory / "chances.npy", allow_pickle=False))
         columns = np.load(directory / "columns.npy", allow_pickle=False)
         facts = json.loads((directory / "hybrid.json").read_text())
-        return cls({f.stem: lgb.Booster(model_file=f) for f in files}, chances, columns, facts["reranked"])
+        general, of_new = (
+            {f.stem.removeprefix(NEW): lgb.Booster(model_file=f) for f in files if f.stem.startswith(NEW) == new}
+            for new in (False, True)
+        )
+        return cls(general, chances, columns, facts["reranked"], of_new)
+
+
+def _boosters(
+    rows: TrainingRows, kept: np.ndarray, objectives: tuple[str, ...], before: tuple[str, ...], options: HybridOptions
+) -> dict[str, lgb.Booster]:
+    """A booster per objective, each time of another seed; the objectives `before` have theirs."""
+    if not objectives:
+        return {}
+    data = _dataset(rows, kept, kept_columns(options.drop), options)
+    seen, reader = Counter(before), None if before else reader_of(objectives)
+    out = {}
+    for objective in objectives:
+        name = f"{objective}-{seen[objective] + 1}" if seen[objective] else objective
+        trees = max(1, round(options.trees * options.reader_share)) if name == reader else options.trees
+        out[name] = lgb.train(_params(options, objective, options.seed + seen[objective], trees), data, trees)
+        seen[objective] += 1
+    return out
+
+
+def _cascade(outputs: list[Floats], best: np.ndarray, query: Ints, n: int) -> Floats:
+    """float64 (m,): for `best`, the mean of the outputs, each standardised within them; the others follow by the first.
+
+    The outputs but the first are of `best` alone; `best` are the highest of the first in each query.
+    """
+    first = outputs[0]
+    score = np.empty(len(first))
+    score[best] = np.mean([standardised(out[best], query[best], n) for out in outputs], axis=0)
+    lowest, edge = np.full(n, np.inf), np.full(n, np.inf)
+    np.minimum.at(lowest, query[best], score[best])
+    np.minimum.at(edge, query[best], first[best])
+    behind = query[~best]
+    score[~best] = lowest[behind] - edge[behind] + first[~best]
+    return score
 
 
 def _dataset(rows: TrainingRows, kept: np.ndarray, columns: Ints, options: HybridOptions) -> lgb.Dataset:
@@ -208,29 +230,12 @@ def kept_columns(drop: tuple[str, ...]) -> Ints:
     return np.array([i for i, name in enumerate(FEATURES) if name not in gone], np.int64)
 
 
-def within(values: Floats, query: Ints, n_queries: int) -> Ints:
-    """int64 (m,): place of each row among those of its query, 0 = the highest value; ties in their order."""
-    order = np.lexsort((-values, query))
-    out = np.empty(len(values), np.int64)
-    out[order] = places(query[order], n_queries)
-    return out
-
-
-def standardised(values: Floats, query: Ints, n_queries: int) -> Floats:
-    """Mean 0 and deviation 1 within each query; 0 where a query's values are all alike."""
-    count = np.maximum(np.bincount(query, minlength=n_queries), 1)
-    mean = np.bincount(query, values, minlength=n_queries) / count
-    centred = values - mean[query]
-    deviation = np.sqrt(np.bincount(query, centred**2, minlength=n_queries) / count)
-    return np.asarray(centred / np.maximum(deviation, 1e-9)[query])
-
-
 def _params(options: HybridOptions, objective: str, seed: int, trees: int) -> dict[str, Any]:
     """LightGBM's; fewer trees than `options.trees` learn faster in proportion."""
     return {
         "objective": objective, "num_leaves": options.leaves, "max_depth": options.depth or -1,
-        "learning_rate": options.learning_rate * options.trees / trees, "min_data_in_leaf": options.min_leaf, "feature_fraction": 0.7,
-        "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0, "max_bin": 127,
+        "learning_rate": options.learning_rate * options.trees / trees, "min_data_in_leaf": options.min_leaf,
+        "feature_fraction": 0.7, "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0, "max_bin": 127,
         "lambdarank_truncation_level": 20, "seed": seed, "verbosity": -1, "num_threads": options.threads,
         "deterministic": True, "force_row_wise": True, "feature_pre_filter": False,
     }  # fmt: skip

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.histories import Floats, Ints
-from .hybrid import within
+from ..data.histories import Floats
 
 OF = ("price", "margin")
 
@@ -41,17 +40,6 @@ class Worth:
 
     def any_known(self, what: str) -> bool:
         return bool(np.isfinite(getattr(self, what)).any())
-
-
-def in_order(scores: Floats, probabilities: Floats, query: Ints, n_queries: int) -> Floats:
-    """float64 (m,): each query's probabilities, handed out anew so that they fall as the scores do.
-
-    The list is ordered by several boosters, the probability is read off one: an item with the second-best score gets
-    the second-highest probability of its query. The mean over a query stays, so the calibration as a whole does.
-    """
-    out = np.empty(len(scores))
-    out[np.lexsort((within(scores, query, n_queries), query))] = probabilities[np.lexsort((-probabilities, query))]
-    return out
 
 
 def value_scores(p: Floats, worth: Floats, weight: float | Floats) -> Floats:

@@ -20,7 +20,8 @@ from ..ranking.blend import BLOCK, Ranked, rank
 from ..ranking.hybrid import Hybrid
 from ..ranking.reasons import POPULAR, Explainer, Reason, by_model
 from ..ranking.topk import top_k, top_k_of_rows
-from ..ranking.value import OF, Worth, in_order, value_scores
+from ..ranking.value import OF, Worth, value_scores
+from ..ranking.within_query import in_order
 from .categories import Categories
 from .offers import as_json, offered, rests_on
 from .options import KINDS
