@@ -95,16 +95,21 @@ def timed(work: Callable[[dict[str, Path]], Callable[[], Any]], at: dict[str, Pa
 
 
 def matrices(at: dict[str, Path]) -> Callable[[], Any]:
+    """As the stage `matrices` does for a moment after the last order."""
     from datetime import datetime, timedelta
 
-    from recsys.data.checked_store import read_checked
-    from recsys.data.interactions import lines_before, train_data
+    import polars as pl
+
+    from recsys.data.checked_store import CODED
+    from recsys.data.interactions import train_data
+    from recsys.data.known_lines import KnownLines
+
+    place = at["ingest"] / "checked"
+    last = datetime.fromisoformat(json.loads((place / "ingest.json").read_text())["last_order"])
 
     def work() -> None:
-        checked = read_checked(at["ingest"] / "checked")
-        last = checked.lines["ordered_at"].max()
-        assert isinstance(last, datetime)
-        train_data(lines_before(checked.lines, last + timedelta(seconds=1)), checked.catalog)
+        known = KnownLines.read(place / CODED, last + timedelta(seconds=1))
+        train_data(known, pl.read_parquet(place / "catalog.parquet"))
 
     return work
 
