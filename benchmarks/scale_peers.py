@@ -7,7 +7,7 @@ RUN is a folder that `python -m benchmarks.scale` left (scale/run-206000). PYTHO
     python3 -m venv peers/rectools && peers/rectools/bin/pip install rectools pyarrow==19.0.1  # for its NumPy 1
 
 matrices    checked orders → histories of customers and orders × items, of everything; RecTools: Dataset.construct
-top-20      of every customer: ALS fold-in, scores, bought items left out; implicit: recommend with recalculate_user
+top-20      of every customer: ALS fold-in and list, bought items left out; implicit: recommend with recalculate_user
 pairs       orders with both of two items, at least two; SciPy: Bᵀ B, its rare cells dropped
 texts       100 alike texts for every product of Complete Journey; the limit is 3 s
 rows        candidates with features, of 500 customers; the limit is 2M rows a minute and core
@@ -95,16 +95,21 @@ def timed(work: Callable[[dict[str, Path]], Callable[[], Any]], at: dict[str, Pa
 
 
 def matrices(at: dict[str, Path]) -> Callable[[], Any]:
+    """As the stage `matrices` does for a moment after the last order."""
     from datetime import datetime, timedelta
 
-    from recsys.data.checked_store import read_checked
-    from recsys.data.interactions import lines_before, train_data
+    import polars as pl
+
+    from recsys.data.checked_store import CODED
+    from recsys.data.interactions import train_data
+    from recsys.data.known_lines import KnownLines
+
+    place = at["ingest"] / "checked"
+    last = datetime.fromisoformat(json.loads((place / "ingest.json").read_text())["last_order"])
 
     def work() -> None:
-        checked = read_checked(at["ingest"] / "checked")
-        last = checked.lines["ordered_at"].max()
-        assert isinstance(last, datetime)
-        train_data(lines_before(checked.lines, last + timedelta(seconds=1)), checked.catalog)
+        known = KnownLines.read(place / CODED, last + timedelta(seconds=1))
+        train_data(known, pl.read_parquet(place / "catalog.parquet"))
 
     return work
 
@@ -139,18 +144,21 @@ def _fitted(at: dict[str, Path]) -> tuple[Any, Any]:
 
 def top_of_all(at: dict[str, Path]) -> Callable[[], Any]:
     from recsys.ranking.blend import by_block
-    from recsys.ranking.topk import top_k
+    from recsys.ranking.longest_first import BLOCK, LongestFirst
 
     data, models = _fitted(at)
-    als = models["als"]
+    als: Any = models["als"]
 
-    def block(rows: np.ndarray) -> np.ndarray:
-        queries = data.histories.take(rows)
-        scores = als.score(queries)
-        scores[queries.rows, queries.items] = -np.inf
-        return top_k(scores, K)
+    def work() -> None:
+        items = LongestFirst.of(als.items_)
 
-    return lambda: by_block(len(data.histories), block)
+        def block(rows: np.ndarray) -> np.ndarray:
+            queries = data.histories.take(rows)
+            return items.top_k(als.fold_in(queries), K, queries.counts)
+
+        by_block(len(data.histories), block, size=BLOCK)
+
+    return work
 
 
 def implicit_top(at: dict[str, Path]) -> Callable[[], Any]:

@@ -21,11 +21,12 @@ import polars as pl
 
 from recsys.config import Config, as_dict
 from recsys.customer_privacy import hash_rejected, key_mark, key_of
-from recsys.data.checked_store import ingest_facts, read_checked, write_checked
+from recsys.data.checked_store import CODED, ingest_facts, read_checked, write_checked
 from recsys.data.databases import redact_all
 from recsys.data.histories import TrainData
 from recsys.data.ingest import Checked, ingest, source_digest
 from recsys.data.interactions import lines_before, train_data
+from recsys.data.known_lines import KnownLines
 from recsys.data.splits import Moment, asked_orders, both_tasks, moments, sampled
 from recsys.data.store import load_train_data, save_train_data
 from recsys.data.sufficiency import Check, judge, require_sufficient
@@ -60,6 +61,7 @@ from recsys.training_set import cart_and_new, moment_rows
 
 TEST, NOW = "test", "now"
 KIT = "kit"  # folder of the offer kit within its stage
+ASKED = ["order_id", "customer_id", "item_id", "ordered_at"]  # columns that say which orders of a window are asked
 
 
 def ingest_orders(config: Config, now: datetime) -> Path:
@@ -126,19 +128,20 @@ def build_matrices(config: Config, ingested: Path) -> Path:
 
 
 def _build_matrices(config: Config, ingested: Path, out: Path) -> None:
-    checked = read_checked(ingested / "checked")
+    place = ingested / "checked"
+    checked = read_checked(place, ASKED if config.split.kind == "window" else None)
     train, test = moments(checked.lines, config.split)
     most, names = config.split.max_queries, []
     each = most and -(-most // max(len(train), 1))
     for at, moment in enumerate(train):
-        n = _save_moment(config, checked, moment, out / f"train-{at}", each)
+        n = _save_moment(config, place, checked, moment, out / f"train-{at}", each)
         names += [f"train-{at}"] if n else []
     if not names:
         raise InputError(
             f"none of the {len(train)} training moments (split.train_moments) is followed by an order of two known "
             "items of a known customer; export a longer period, or lower interactions.min_item_orders"
         )
-    n_test = _save_moment(config, checked, test, out / TEST, most)
+    n_test = _save_moment(config, place, checked, test, out / TEST, most)
     data, asked = load_moment(out, TEST)
     save_unknowns(unknowns(checked.lines, checked.catalog, test, data, asked, most), out / TEST / "unknowns")
     del data
@@ -149,22 +152,29 @@ def _build_matrices(config: Config, ingested: Path, out: Path) -> None:
     last = checked.lines["ordered_at"].max()
     assert isinstance(last, datetime)
     end = Moment(NOW, last + timedelta(microseconds=1), last)
-    _save_moment(config, checked, end, out / NOW, 0)
+    _save_moment(config, place, checked, end, out / NOW, 0)
     write_json(out / "moments.json", {
         "train": names, "test": test.name, "queries": n_test, "cut": str(test.at)[:19],
         "orders": os.path.relpath(ingested / "checked" / "orders.parquet", store(config)),
     })  # fmt: skip
 
 
-def _save_moment(config: Config, checked: Checked, moment: Moment, out: Path, most: int | None) -> int:
-    """Write one moment with at most so many orders asked; returns their number."""
-    lines = lines_before(checked.lines, moment.at, config.interactions.max_age_days)
-    data = train_data(lines, checked.catalog, config.interactions)
+def _save_moment(config: Config, place: Path, checked: Checked, moment: Moment, out: Path, most: int | None) -> int:
+    """Write one moment with at most so many orders asked; returns their number. `place`: where `checked` lies."""
+    data = train_data(_known(config, place, checked, moment), checked.catalog, config.interactions)
     save_train_data(data, out / "data")
     asked = sampled(asked_orders(checked.lines, moment, data), most)
     asked.write_parquet(out / "asked.parquet")
     moment.table().write_parquet(out / "at.parquet")
     return asked.height
+
+
+def _known(config: Config, place: Path, checked: Checked, moment: Moment) -> KnownLines:
+    """Lines before the moment; where it is one for all, read column by column, for less memory."""
+    days = config.interactions.max_age_days
+    if isinstance(moment.at, datetime):
+        return KnownLines.read(place / CODED, moment.at, days)
+    return KnownLines.of(lines_before(checked.lines, moment.at, days))
 
 
 def training_moments(matrices: Path) -> list[str]:

@@ -1,13 +1,11 @@
 """Coded ids sort, join and compare as their texts would, in whatever blocks they came."""
 
-import numpy as np
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from recsys.data.coding import IDS, Coder, as_text, coded, coded_as, positions, read_coded, write_coded
-from recsys.data.histories import IdMap
+from recsys.data.coding import IDS, Coder, as_text, coded, coded_as, read_coded, write_coded
 
 NAMES = st.one_of(st.none(), st.text("aB0é㍿ ", max_size=3))
 ROWS = st.lists(st.tuples(*[NAMES] * len(IDS)), max_size=20)
@@ -27,16 +25,6 @@ def test_ids_in_any_blocks_keep_their_text_and_its_order(rows, size):
     for name in IDS:
         assert found.schema[name].categories.to_list() == sorted({row for row in lines[name] if row is not None})
         assert found.sort(name)[name].cast(pl.String).to_list() == lines.sort(name)[name].to_list()
-
-
-@settings(max_examples=60, deadline=None)
-@given(ROWS, st.lists(st.text("aB0é㍿ ", max_size=3), max_size=5))
-def test_places_of_text_and_of_codes_are_those_of_a_dict(rows, names):
-    lines, of = frame(rows), IdMap.of(names)
-    expected = [of.ids.index(row) if row in of.ids else -1 for row in lines["item_id"]]
-    assert positions(lines["item_id"], of).tolist() == expected
-    assert positions(coded(lines)["item_id"], of).tolist() == expected
-    assert positions(lines["item_id"], of).dtype == np.int32
 
 
 def test_the_disk_changes_nothing(tmp_path):

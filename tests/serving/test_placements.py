@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recsys.data.histories import IdMap, ItemFacts
-from recsys.data.interactions import item_facts
+from recsys.data.item_facts import item_facts
 from recsys.data.store import load_train_data, save_train_data
 from recsys.errors import InputError
 from recsys.serving.categories import Categories

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys.data.histories import IdMap, Ints
-
 IDS = ("order_id", "customer_id", "item_id", "store_id")
+LINES = "lines.arrow"
 
 
 class Coder:
@@ -72,31 +71,29 @@ def coded_as(frame: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_coded(lines: pl.DataFrame, directory: Path) -> None:
-    """Coded lines: lines.arrow with the codes, and the ids of each column in an arrow file of its name.
+    """Coded lines: LINES with the codes, and the ids of each column in an arrow file of its name.
 
     An Enum itself takes polars a minute to read where it has millions of ids.
     """
     directory.mkdir(parents=True)
     for name in IDS:
         pl.DataFrame({"id": lines[name].dtype.categories}).write_ipc(directory / f"{name}.arrow", compression="lz4")  # type: ignore[attr-defined]
-    lines.with_columns(pl.col(name).to_physical() for name in IDS).write_ipc(
-        directory / "lines.arrow", compression="lz4"
-    )
+    lines.with_columns(pl.col(name).to_physical() for name in IDS).write_ipc(directory / LINES, compression="lz4")
 
 
 def read_coded(directory: Path, columns: list[str] | None = None) -> pl.DataFrame:
     """What `write_coded` wrote, or these columns of it."""
-    lines = pl.read_ipc(directory / "lines.arrow", columns=columns)
+    lines = pl.read_ipc(directory / LINES, columns=columns)
     for name in (one for one in IDS if one in lines.columns):
-        ids = pl.Enum(pl.read_ipc(directory / f"{name}.arrow")["id"])
-        lines = lines.with_columns(lines[name].cat.to(ids))
+        lines = lines.with_columns(lines[name].cat.to(pl.Enum(read_ids(directory, name))))
     return lines
 
 
-def positions(ids: pl.Series, of: IdMap) -> Ints:
-    """int32 (m,): place of each id, text or coded, in `of`; -1 where it is null or not there."""
-    if not isinstance(ids.dtype, pl.Enum):
-        ids = ids.cast(pl.Enum(of.ids), strict=False)
-        return ids.to_physical().cast(pl.Int32).fill_null(-1).to_numpy()
-    place = np.append(of.positions(ids.dtype.categories.to_list()), -1).astype(np.int32)
-    return np.asarray(place[ids.to_physical().fill_null(len(place) - 1).to_numpy()])
+def read_codes(directory: Path, column: str) -> pl.Series:
+    """One column of what `write_coded` wrote, ids as their codes."""
+    return pl.read_ipc(directory / LINES, columns=[column])[column]
+
+
+def read_ids(directory: Path, column: str) -> pl.Series:
+    """The ids of the codes of a column."""
+    return pl.read_ipc(directory / f"{column}.arrow")["id"]

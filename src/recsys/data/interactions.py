@@ -8,22 +8,22 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from recsys.data.coding import coded_as, positions
+from recsys.data.coding import coded_as
 from recsys.data.histories import (
-    LEVELS,
     Csr,
+    Floats,
     Histories,
     IdMap,
-    ItemFacts,
+    Ints,
     TrainData,
+    csr,
     empty_histories,
     no_carts,
     stable_order,
 )
+from recsys.data.item_facts import item_facts
+from recsys.data.known_lines import DAY, KnownLines, quantity_left, thinned
 from recsys.errors import InputError
-
-DAY = 86_400_000_000  # microseconds
-PRICE_DAYS = 90
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +53,7 @@ def lines_before(orders: pl.DataFrame, at: datetime | pl.DataFrame, max_age_days
     age = (moment - pl.col("ordered_at")).dt.total_microseconds() / DAY
     known = known.with_columns(age=age.cast(pl.Float32))
     if known["returned_at"].null_count() < known.height:
-        back = pl.when(pl.col("returned_at") < moment).then("returned_quantity").otherwise(0.0).fill_null(0.0)
-        known = known.with_columns(quantity=pl.col("quantity") - back).filter(pl.col("quantity") > 0)
+        known = known.with_columns(quantity=quantity_left(moment)).filter(pl.col("quantity") > 0)
     if max_age_days is not None:
         known = known.filter(pl.col("age") <= max_age_days)
     return known.drop("at", "returned_at", "returned_quantity", strict=False)
@@ -67,44 +66,50 @@ def _in_time_order(orders: pl.DataFrame) -> pl.DataFrame:
     return orders.sort("ordered_at", "order_id", "item_id")
 
 
-def known_items(lines: pl.DataFrame, min_item_orders: int) -> IdMap:
+def known_items(lines: pl.DataFrame | KnownLines, min_item_orders: int) -> IdMap:
     """Items with at least `min_item_orders` lines (one line per order)."""
-    counts = lines["item_id"].value_counts()  # a coded id that does not occur is not among them
-    return IdMap.of(counts.filter(pl.col("count") >= min_item_orders)["item_id"].to_list())
+    known = KnownLines.of(lines)
+    ids = known.ids("item_id")
+    counts = np.zeros(len(ids), np.int64)  # a code that does not occur is not among them
+    for _, part in known.blocks():
+        counts += np.bincount(known.items[part], minlength=len(ids))
+    return IdMap.of(ids.gather(np.flatnonzero(counts >= max(min_item_orders, 1))).to_list())
 
 
 def train_data(
-    lines: pl.DataFrame,
+    lines: pl.DataFrame | KnownLines,
     catalog: pl.DataFrame,
     options: InteractionOptions | None = None,
     items: IdMap | None = None,
 ) -> TrainData:
-    """What models learn from, out of `lines_before(...)`.
+    """What models learn from, out of `lines_before(...)` or `KnownLines.read(...)`.
 
     `items` fixes the items; by default they are those with enough orders in `lines`.
     """
-    options = options or InteractionOptions()
-    items = items or known_items(lines, options.min_item_orders)
+    options, known = options or InteractionOptions(), KnownLines.of(lines)
+    items = items or known_items(known, options.min_item_orders)
     if len(items) < 2:
         raise InputError(
             f"{len(items)} items have at least {options.min_item_orders} orders before the moment, 2 are needed; "
             "lower interactions.min_item_orders or give more orders"
         )
-    coded = _coded(lines, items, options)
-    customers = IdMap.of(coded["customer_id"].unique().drop_nulls().to_list())
+    facts = item_facts(items, catalog, known)
+    baskets = _baskets(known, items, options)
+    customers = IdMap.of(_named(known, baskets.customers))
     if not len(customers):
         raise InputError(
             "no order before the moment names a customer: histories would be empty; map data.orders.columns.customer_id"
         )
-    matrix, ages = _orders_matrix(coded, len(items))
-    return TrainData(
-        items,
-        customers,
-        _histories(coded, customers, len(items)),
-        matrix,
-        ages,
-        item_facts(items, catalog, lines),
-    )
+    who = known.places("customer_id", customers)[baskets.customers]
+    return TrainData(items, customers, _histories(baskets, who, customers), baskets.matrix(), baskets.ages, facts)
+
+
+def _named(known: KnownLines, customers: Ints) -> list[str]:
+    """Ids of the customers whose codes occur."""
+    ids = known.ids("customer_id")
+    occurs = np.zeros(len(ids) + 1, bool)
+    occurs[customers] = True  # -1, of guests, is the last
+    return ids.gather(np.flatnonzero(occurs[:-1])).to_list()
 
 
 def histories_of(
@@ -114,116 +119,72 @@ def histories_of(
 
     Lines of other customers and items are left out.
     """
-    options = options or InteractionOptions()
-    coded = _coded(lines, items, options)
-    coded = coded.filter(pl.Series(positions(coded["customer_id"], customers) >= 0))
-    return _histories(coded, customers, len(items)) if coded.height else empty_histories(len(customers), len(items))
+    known = KnownLines.of(lines)
+    baskets = _baskets(known, items, options or InteractionOptions())
+    who = known.places("customer_id", customers)[baskets.customers]
+    if not (who >= 0).any():
+        return empty_histories(len(customers), len(items))
+    return _histories(baskets, who, customers)
 
 
-def _coded(lines: pl.DataFrame, items: IdMap, options: InteractionOptions) -> pl.DataFrame:
-    """Lines of known items: order_id, customer_id, age, item (its position), weight."""
-    item = pl.Series("item", positions(lines["item_id"], items))
-    kept = lines.select("order_id", "customer_id", "age", weight=_damped(options.quantity)).with_columns(item)
-    known = item >= 0
-    return kept if known.all() else kept.filter(known)
+@dataclass(frozen=True)
+class _Baskets:
+    """Orders of known items, in time order.
+
+    lines      CSR float32 (n, n_items): weight of each line, in the order of the lines
+    customers  int32 (n,): code of the customer, -1 = a guest
+    ages       float32 (n,)
+    """
+
+    lines: Csr
+    customers: Ints
+    ages: Floats
+
+    def matrix(self) -> Csr:
+        """Orders × items, 0/1, sorted columns."""
+        ones = self.lines.data if (self.lines.data == 1).all() else np.ones(self.lines.nnz, np.float32)
+        found = csr(ones, self.lines.indices, self.lines.indptr, self.lines.shape)
+        return found if found.has_sorted_indices else sp.csr_matrix(found.sorted_indices())
 
 
-def _damped(how: str) -> pl.Expr:
+def _baskets(known: KnownLines, items: IdMap, options: InteractionOptions) -> _Baskets:
+    place = known.places("item_id", items)
+    item = np.empty(len(known), np.int32)
+    for _, part in known.blocks():
+        item[part] = place[known.items[part]]
+    weight = None if options.quantity == "binary" else _weights(known, options.quantity)
+    starts, customers, ages = known.starts, known.customers, known.ages
+    if (item < 0).any():
+        kept = item >= 0
+        starts, full = thinned(starts, kept)
+        customers, ages = customers[full], ages[full]
+        item, weight = item[kept], weight if weight is None else weight[kept]
+    ones = np.ones(len(item), np.float32) if weight is None else weight
+    return _Baskets(csr(ones, item, starts, (len(ages), len(items))), customers, ages)
+
+
+def _weights(known: KnownLines, how: str) -> Floats:
+    """float32 (m,): damped quantity."""
     quantity = pl.col("quantity")
-    damped: dict[str, pl.Expr] = {
-        "binary": pl.lit(1.0),
-        "log": quantity.log1p() / np.log(2.0),
-        "sqrt": quantity.sqrt(),
-        "linear": quantity,
-    }
-    return damped[how].cast(pl.Float32)
+    damped = {"log": quantity.log1p() / np.log(2.0), "sqrt": quantity.sqrt(), "linear": quantity}[how]
+    return known.column("quantity").to_frame("quantity").select(damped.cast(pl.Float32)).to_series().to_numpy()
 
 
-def _orders_matrix(coded: pl.DataFrame, n_items: int) -> tuple[Csr, np.ndarray]:
-    """Orders × items, 0/1, and the age of each order; orders in time order."""
-    row = _order_rows(coded)
-    first = np.flatnonzero(np.diff(row, prepend=-1))
-    indptr = np.append(first, len(row)).astype(np.int32)
-    matrix = sp.csr_matrix((np.ones(len(row), np.float32), coded["item"].to_numpy(), indptr), (len(first), n_items))
-    matrix.sort_indices()
-    return matrix, coded["age"].to_numpy()[first]
-
-
-def _order_rows(coded: pl.DataFrame) -> np.ndarray:
-    """int32: order of each line, counted in time order; lines are sorted by time and order, an order has one time."""
-    return coded["order_id"].rle_id().cast(pl.Int32).to_numpy()
-
-
-def _histories(coded: pl.DataFrame, customers: IdMap, n_items: int) -> Histories:
-    customer = positions(coded["customer_id"], customers)
-    kept = stable_order(customer + 1, len(customers) + 1)  # time order within a customer
-    kept = kept[np.count_nonzero(customer < 0) :]
-    customer, row = customer[kept], _order_rows(coded)[kept]
-    order = np.cumsum(np.diff(row, prepend=-1) != 0, dtype=np.int32)
-    ends = np.concatenate([[0], np.cumsum(np.bincount(customer, minlength=len(customers)))])
-    latest = order[ends[1:] - 1]
+def _histories(baskets: _Baskets, who: Ints, customers: IdMap) -> Histories:
+    """`who`: position in `customers` of the customer of each order; -1 = none of them."""
+    orders = stable_order(who + 1, len(customers) + 1)  # time order within a customer
+    orders = orders[np.count_nonzero(who < 0) :]
+    of = who[orders]
+    sizes = np.diff(baskets.lines.indptr)[orders]
+    lines = baskets.lines[orders]
+    after = np.cumsum(np.bincount(of, minlength=len(customers)))[of] - 1 - np.arange(len(of))
+    upto = np.append(0, np.cumsum(sizes, dtype=np.int64))
     return Histories(
-        ends,
-        coded["item"].to_numpy()[kept],
-        latest[customer] - order,
-        coded["age"].to_numpy()[kept],
-        coded["weight"].to_numpy()[kept],
-        no_carts(len(customers), n_items),
+        upto[np.searchsorted(of, np.arange(len(customers) + 1))],
+        lines.indices,
+        np.repeat(after.astype(np.int32), sizes),
+        np.repeat(baskets.ages[orders], sizes),
+        lines.data,
+        no_carts(len(customers), baskets.lines.shape[1]),
         np.arange(len(customers)),
     )
-
-
-def item_facts(items: IdMap, catalog: pl.DataFrame, lines: pl.DataFrame) -> ItemFacts:
-    """Catalog rows in the order of `items`; prices from the lines of the moment, never from the catalog's today."""
-    table = pl.DataFrame({"item_id": items.ids}, schema={"item_id": pl.String}).join(
-        catalog.unique("item_id", keep="first", maintain_order=True),
-        on="item_id",
-        how="left",
-        maintain_order="left",
-    )
-    words = ("name", "description", *LEVELS, "brand", "size")
-    text = pl.concat_str([pl.col(c) for c in words], separator=" ", ignore_nulls=True)
-    codes = [table[c].rank("dense").fill_null(0).to_numpy().astype(np.int32) - 1 for c in LEVELS]
-    level_names = tuple(tuple(table[c].drop_nulls().unique().sort()) for c in LEVELS)
-    return ItemFacts(
-        tuple(table.select(text).to_series()),
-        tuple(table.select(shown_name()).to_series()),
-        np.stack(codes, axis=1),
-        _prices(table.select("item_id"), lines),
-        level_names,
-        *_others(items, catalog, level_names),
-        table["unit_cost"].cast(pl.Float32).fill_null(float("nan")).to_numpy(),
-    )
-
-
-def shown_name() -> pl.Expr:
-    """How people call a catalog's item: its name, else brand, type and size, else its id."""
-    made_up = pl.concat_str(["brand", "type", "size"], separator=" ", ignore_nulls=True).replace("", None)
-    return pl.coalesce("name", made_up, "item_id")
-
-
-def _others(items: IdMap, catalog: pl.DataFrame, names: tuple[tuple[str, ...], ...]) -> tuple[IdMap, np.ndarray]:
-    """Catalog items that are none of `items` but share a level's name with one, and their codes int32 (m, 3)."""
-    codes = [
-        pl.col(level).cast(pl.Enum(of), strict=False).to_physical().cast(pl.Int32).fill_null(-1)
-        for level, of in zip(LEVELS, names, strict=True)
-    ]
-    found = (
-        catalog.filter(~pl.col("item_id").is_in(list(items.ids)))
-        .unique("item_id", keep="first", maintain_order=True)
-        .select("item_id", *codes)
-        .filter(pl.any_horizontal(pl.col(LEVELS) >= 0))
-        .sort("item_id")
-    )
-    return IdMap(tuple(found["item_id"])), found.select(LEVELS).to_numpy().astype(np.int32).reshape(-1, len(LEVELS))
-
-
-def _prices(items: pl.DataFrame, lines: pl.DataFrame) -> np.ndarray:
-    """Median unit price over each item's own latest 90 days of sales; NaN where it has none."""
-    priced = lines.select("item_id", "unit_price", "age").drop_nulls("unit_price")
-    latest = priced.group_by("item_id").agg(oldest=pl.col("age").min() + PRICE_DAYS)
-    recent = priced.join(latest, on="item_id").filter(pl.col("age") <= pl.col("oldest"))
-    median = recent.group_by("item_id").agg(price=pl.col("unit_price").median().cast(pl.Float32))
-    median = median.with_columns(pl.col("item_id").cast(pl.String))
-    joined = items.join(median, on="item_id", how="left", maintain_order="left")
-    return joined["price"].fill_null(float("nan")).to_numpy()

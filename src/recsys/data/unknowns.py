@@ -13,7 +13,7 @@ import polars as pl
 
 from recsys.data.coding import as_text
 from recsys.data.histories import LEVELS, IdMap, TrainData
-from recsys.data.interactions import item_facts
+from recsys.data.item_facts import item_facts
 from recsys.data.splits import MIN_KNOWN, Moment, hash_order, lines_asked, sampled
 
 POOL = 50_000  # unsold items at most; of a larger catalog, those whose ids have the smallest hashes
@@ -65,9 +65,7 @@ def unknowns(
     never = catalog.select("item_id").unique().filter(~pl.col("item_id").is_in(sold))["item_id"].to_list()
     whole = set(never) | set(needed) if isinstance(moment.at, datetime) else set()
     items = IdMap.of([*needed, *hash_order("unsold", sorted(whole - set(needed)))[: POOL - len(needed)]])
-    no_lines = as_text(orders.head(0)).with_columns(age=pl.lit(0, pl.Float32))  # prices do not matter
-    facts = item_facts(items, catalog, no_lines)
-    texts = tuple(text or "" for text in facts.texts)
+    texts = tuple(text or "" for text in item_facts(items, catalog, None).texts)
     strangers = sampled(newcomers(orders, moment, data), most)
     return Unknowns(strangers, items, texts, bought, len(whole), category_names(data, catalog))
 

@@ -4,6 +4,7 @@ Customers are folded in by the normal equations (eq. 4 there), in evaluation as 
 factors of the fit are not used, since they differ from the fold-in.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -79,15 +80,15 @@ class Als:
         """float32 (n, factors): x = (YᵀY + λI + Σ (c − 1) y yᵀ)⁻¹ Σ c y over the items of history and cart."""
         bought = queries.counts if not queries.cart.nnz else (queries.counts + queries.cart).tocsr()
         confidence = self._confidence(bought)
-        left = np.repeat(self.gram_[None], len(queries), axis=0)
-        right = np.zeros((len(queries), self.factors), np.float32)
-        for row in range(len(queries)):
-            cells = slice(confidence.indptr[row], confidence.indptr[row + 1])
-            y = self.items_[confidence.indices[cells]]
-            c = confidence.data[cells]
-            left[row] += (y * (c - 1)[:, None]).T @ y
-            right[row] = c @ y
-        return np.linalg.solve(left, right[..., None])[..., 0].astype(np.float32)
+        left = np.empty((len(queries), self.factors, self.factors), np.float32)
+        right = np.empty((len(queries), self.factors, 1), np.float32)
+        more = (confidence.data - 1)[:, None]
+        for row, (begin, end) in enumerate(itertools.pairwise(confidence.indptr.tolist())):
+            y = self.items_.take(confidence.indices[begin:end], axis=0)
+            np.matmul((y * more[begin:end]).T, y, out=left[row])
+            np.matmul(confidence.data[begin:end], y, out=right[row, :, 0])
+        left += self.gram_
+        return np.linalg.solve(left, right)[..., 0].astype(np.float32, copy=False)
 
     def score(self, queries: Histories) -> Floats:
         scores = self.fold_in(queries) @ self.items_.T

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from recsys.data.histories import LEVELS
-from recsys.data.interactions import lines_before, shown_name
+from recsys.data.interactions import lines_before
+from recsys.data.item_facts import shown_name
 from recsys.errors import InputError
 from recsys.pairs.options import KEYS, Level
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from recsys.data.histories import IdMap
-from recsys.data.interactions import DAY
+from recsys.data.known_lines import DAY
 
 WEEK = 7 * DAY  # microseconds
 

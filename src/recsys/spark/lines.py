@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from recsys.data.histories import IdMap
-from recsys.data.interactions import DAY, InteractionOptions
+from recsys.data.interactions import InteractionOptions
+from recsys.data.known_lines import DAY
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
