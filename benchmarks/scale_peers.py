@@ -233,7 +233,7 @@ def rows(at: dict[str, Path]) -> Callable[[], Any]:
     """Candidates and features alone: what the models say is there already."""
     from recsys.ranking.base_models import cart_scores, history_scores
     from recsys.ranking.candidates import candidates
-    from recsys.ranking.features import best_scores, features
+    from recsys.ranking.features import features
 
     data, models = _fitted(at)
     blocks = []
@@ -245,7 +245,7 @@ def rows(at: dict[str, Path]) -> Callable[[], Any]:
         made = 0
         for queries, sources in blocks:
             found = candidates(sources, queries, 75)
-            made += len(features(found, queries, models, best_scores(sources)))
+            made += len(features(found, queries, models))
         return lambda _, used: {"million_rows_a_minute_and_core": made / used * 60 / 1e6}
 
     return work

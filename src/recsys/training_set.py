@@ -19,7 +19,7 @@ from recsys.data.splits import Queries, any_depth, ask, held_back, nothing
 from recsys.ranking.base_models import BaseModels, cart_scores, history_scores
 from recsys.ranking.blend import BLOCK, by_block
 from recsys.ranking.candidates import candidates
-from recsys.ranking.features import best_scores, features
+from recsys.ranking.features import features
 from recsys.ranking.hybrid import HybridOptions
 from recsys.ranking.training_rows import TrainingRows, is_new
 
@@ -65,7 +65,7 @@ def training_rows(
             rng = np.random.default_rng([seed, depth, int(rows[0])])
             kept = np.flatnonzero(y | (rng.random(len(found)) < negatives))
             sampled = found.take(kept)
-            x = features(sampled, asked, models, best_scores(sources))
+            x = features(sampled, asked, models)
             sizes = np.bincount(sampled.query, minlength=len(rows))
             parts.append(TrainingRows(x, y[kept], sizes, np.diff(relevant.indptr), asked.has_cart, held[rows]))
         return TrainingRows.concatenate(parts)

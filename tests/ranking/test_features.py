@@ -8,8 +8,8 @@ from recsys.data.histories import Histories, carts
 from recsys.models.item_knn import ItemKnn
 from recsys.ranking.base_models import SOURCES, BaseModels, cart_scores, history_scores
 from recsys.ranking.blend import rank
-from recsys.ranking.candidates import Candidates
-from recsys.ranking.features import FEATURES, GROUPS, best_scores, features
+from recsys.ranking.candidates import Candidates, best_scores
+from recsys.ranking.features import FEATURES, GROUPS, features
 from recsys.ranking.item_stats import ItemStats
 
 PER_SOURCE = 30
@@ -152,7 +152,7 @@ def by_hand():
     )
     scores = {name: np.float32([2, np.nan, 1]) for name in SOURCES}
     ranks = {name: np.float32([1, np.nan, 2]) for name in SOURCES}
-    rows = Candidates(np.zeros(3, int), np.array([0, 2, 3]), scores, ranks)
+    rows = Candidates(np.zeros(3, int), np.array([0, 2, 3]), scores, ranks, {name: np.float32([2]) for name in SOURCES})
     knn = ItemKnn(shrink=0)
     knn.sold_ = np.float32([4, 4, 1, 1])
     cosine = np.zeros((M, M), np.float32)
@@ -160,7 +160,7 @@ def by_hand():
     knn.cosine_ = sp.csr_matrix(cosine)
     knn.recent_, knn.orders_ = np.float32([0.1, 0.25]), 81
     models = BaseModels({"item_knn": knn}, stats)
-    x = features(rows, history, models, {name: np.float32([2]) for name in SOURCES})
+    x = features(rows, history, models)
     return dict(zip(FEATURES, x.T, strict=True))
 
 

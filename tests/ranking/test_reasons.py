@@ -315,7 +315,7 @@ def test_planted(by_hand, planted):
     for name, value in known.items():
         x[0, AT[name]] = value
     none = np.zeros(1, np.int64)
-    ranked = Ranked(Candidates(none, none, {}, {}), x, np.zeros(1), np.zeros(1))
+    ranked = Ranked(Candidates(none, none, {}, {}, {}), x, np.zeros(1), np.zeros(1))
     [reason] = by_hand.reasons_of(only(voice, 1), ranked, none, queries)
     assert (reason.code, reason.text) == (code, text or table()[code][1])
     assert {k: pytest.approx(v) if isinstance(v, float) else v for k, v in values.items()} == reason.values

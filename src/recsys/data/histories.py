@@ -5,7 +5,6 @@ for years and an anonymous cart take the same path in training, evaluation and s
 """
 
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -258,20 +257,23 @@ def stable_order(codes: np.ndarray, n: int) -> Ints:
 def csr(data: np.ndarray, indices: Ints, indptr: Ints, shape: tuple[int, int]) -> Csr:
     """CSR float32 of arrays that are in order, taken as they are: SciPy's constructor would check them again."""
     index = np.int32 if max(len(indices), *shape) < 2**31 else np.int64
-    out = copy(_BLANK)
     places = {"indices": indices.astype(index, copy=False), "indptr": indptr.astype(index, copy=False)}
-    vars(out).update(places, data=data.astype(np.float32, copy=False), _shape=shape)
-    return out
+    return _like(_BLANK, **places, data=data.astype(np.float32, copy=False), _shape=shape)
 
 
 _BLANK: Csr = sp.csr_matrix(np.zeros((1, 1), np.float32))
 
 
+def _like(matrix: Csr, **other: Any) -> Csr:
+    """A shallow copy with other attributes; `copy` takes three times as long."""
+    out = Csr.__new__(Csr)
+    vars(out).update(vars(matrix), **other)
+    return out
+
+
 def with_data(matrix: Csr, data: np.ndarray) -> Csr:
     """Other float32 values in the same cells; the pattern is shared, and not checked again."""
-    out = copy(matrix)
-    out.data = data.astype(np.float32)
-    return out
+    return _like(matrix, data=data.astype(np.float32))
 
 
 def carts(items: Sequence[np.ndarray], n_items: int) -> Csr:

@@ -42,7 +42,7 @@ class TifuKnn:
     customer u = 1/m · Σ_i r_g^(m − i) g_i
     """
 
-    k: int = 300  # customers
+    k: int = 100  # customers
     groups: int = 7  # m: parts that the baskets of a customer are cut into
     within: float = 0.9  # r_b: what a later basket of the group leaves of a basket
     over: float = 0.7  # r_g: what a later group leaves of a group

@@ -52,7 +52,7 @@ def own_cells(queries: Histories, place: np.ndarray) -> tuple[Ints, Ints]:
 class UserKnn:
     """Σ cos² of the k nearest customers times their decayed purchases; cosine of decayed purchases."""
 
-    k: int = 150
+    k: int = 50  # customers
     half_life: float = 60.0  # days
     pool: int = 50_000  # customers that may be neighbours: those who ordered last
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..data.histories import Floats, Histories, Ints
 from .base_models import BaseModels, cart_scores, history_scores
 from .candidates import Candidates, candidates
-from .features import best_scores, features
+from .features import features
 from .hybrid import Hybrid
 from .topk import top_k_of_rows
 
@@ -57,7 +57,7 @@ def rank(
     """
     sources = sources or history_scores(models, queries) | cart_scores(models, queries)
     found = candidates(sources, queries, per_source, barred)
-    x = features(found, queries, models, best_scores(sources))
+    x = features(found, queries, models)
     return Ranked(found, x, *hybrid.judge(x, found.query, queries.has_cart))
 
 

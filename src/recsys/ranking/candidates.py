@@ -18,12 +18,14 @@ class Candidates:
     query, item  int64 (m,)
     scores       source → float32 (m,), NaN = the source cannot say
     ranks        source → float32 (m,), place among the source's `per_source` best from 1, NaN = not one of them
+    best         source → float32 (n_queries,), its highest score of any item, NaN = nothing above zero
     """
 
     query: Ints
     item: Ints
     scores: dict[str, Floats]
     ranks: dict[str, Floats]
+    best: dict[str, Floats]
 
     def __len__(self) -> int:
         return len(self.query)
@@ -34,6 +36,7 @@ class Candidates:
             self.item[rows],
             {name: column[rows] for name, column in self.scores.items()},
             {name: column[rows] for name, column in self.ranks.items()},
+            self.best,
         )
 
 
@@ -54,31 +57,42 @@ def candidates(
     shape = queries.cart.shape
     usable = queries.cart.toarray() == 0
     chosen = np.zeros(shape, bool)
-    names, values = list(scores), list(scores.values())
-    source, query, item, rank = _all_listed(values, usable, per_source)
+    best = best_scores(scores)
+    speak = [at for at, top in enumerate(best.values()) if not np.isnan(top).all()]
+    values = list(scores.values())
+    source, query, item, rank = _all_listed(values, speak, usable, per_source)
     if barred is None:
         chosen[query, item] = True
     else:
-        chosen[_all_listed(values, usable & ~barred, per_source)[1:3]] = True
+        chosen[_all_listed(values, speak, usable & ~barred, per_source)[1:3]] = True
     cells = np.flatnonzero(chosen)
     at = np.full(shape, -1, np.int32)  # row of each chosen cell
     at.put(cells, np.arange(len(cells)))
     row = at[query, item]
-    ranks = np.full((len(names), len(cells)), np.nan, np.float32)
+    ranks = np.full((len(scores), len(cells)), np.nan, np.float32)
     ranks[source[row >= 0], row[row >= 0]] = rank[row >= 0]
     of_query = cells // max(shape[1], 1)
     found = {name: of_all.take(cells) for name, of_all in scores.items()}
-    return Candidates(of_query, cells - of_query * shape[1], found, dict(zip(names, ranks, strict=True)))
+    return Candidates(of_query, cells - of_query * shape[1], found, dict(zip(scores, ranks, strict=True)), best)
 
 
-def _all_listed(scores: list[Floats], usable: np.ndarray, k: int) -> tuple[Ints, Ints, Ints, Ints]:
-    """Number of the source, query, item and place from 1, of the k best usable items above 0 of every source."""
+def best_scores(scores: dict[str, Floats]) -> dict[str, Floats]:
+    """Highest score of each source per query, NaN where it says nothing above zero."""
+    out = {}
+    for name, values in scores.items():
+        top = np.fmax.reduce(values, axis=1)
+        out[name] = np.where(top > 0, top, np.float32(np.nan))
+    return out
+
+
+def _all_listed(scores: list[Floats], speak: list[int], usable: np.ndarray, k: int) -> tuple[Ints, Ints, Ints, Ints]:
+    """Number of the source, query, item and place from 1, of the k best usable items above 0 of those that `speak`."""
     n = max(len(usable), 1)
     spare = int(usable.shape[1] - np.count_nonzero(usable, axis=1).min(initial=usable.shape[1]))
-    speak = np.array([at for at, values in enumerate(scores) if np.fmax.reduce(values, axis=None, initial=0) > 0], int)
     parts = [np.zeros((4, 0), np.int64)]
-    for some in (speak[at : at + max(1, ROWS // n)] for at in range(0, len(speak), max(1, ROWS // n))):
-        lists = _listed(np.concatenate([scores[at] for at in some]), usable, k, spare)
+    for at in range(0, len(speak), max(1, ROWS // n)):
+        some = np.array(speak[at : at + max(1, ROWS // n)])
+        lists = _listed(np.concatenate([scores[one] for one in some]), usable, k, spare)
         row, place = np.nonzero(lists >= 0)
         parts.append(np.stack([some[row // n], row % n, lists[row, place], place + 1]))
     source, query, item, rank = np.concatenate(parts, axis=1)

@@ -48,11 +48,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
 FEATURES: tuple[str, ...] = tuple(name for names in GROUPS.values() for name in names)
 
 
-def features(rows: Candidates, queries: Histories, models: BaseModels, best: dict[str, Floats]) -> Floats:
-    """float32 (m, len(FEATURES)) of the candidate rows; `best` is the highest score of each source per query."""
+def features(rows: Candidates, queries: Histories, models: BaseModels) -> Floats:
+    """float32 (m, len(FEATURES)) of the candidate rows."""
     columns: dict[str, np.ndarray] = dict(rows.scores)
     columns |= {f"{name}_rank": ranks for name, ranks in rows.ranks.items()}
-    columns |= {f"{name}_of_best": scores / best[name][rows.query] for name, scores in rows.scores.items()}
+    columns |= {f"{name}_of_best": scores / rows.best[name][rows.query] for name, scores in rows.scores.items()}
     own = history_cells(rows, queries)
     columns |= own_features(rows, queries, models.stats, own)
     columns |= cart_features(rows, queries, models["item_knn"], own)
@@ -67,15 +67,6 @@ def _table(columns: dict[str, np.ndarray], names: Sequence[str]) -> Floats:
     out = np.empty((len(columns[names[0]]), len(names)), np.float32)
     for at, name in enumerate(names):
         out[:, at] = columns[name]
-    return out
-
-
-def best_scores(scores: dict[str, Floats]) -> dict[str, Floats]:
-    """Highest score of each source per query, NaN where it says nothing above zero."""
-    out = {}
-    for name, values in scores.items():
-        top = np.fmax.reduce(values, axis=1)
-        out[name] = np.where(top > 0, top, np.nan).astype(np.float32)
     return out
 
 
