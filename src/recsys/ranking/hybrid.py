@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +12,12 @@ import lightgbm as lgb
 import numpy as np
 
 from ..data.histories import Floats, Ints
+from ..models.base import places
 from .chances import ENOUGH, TERMS, Chances, held_rows
 from .features import FEATURES, GROUPS
 from .training_rows import TrainingRows, is_new
 from .tree_shap import TreeShap
-from .within_query import in_order, standardised, within
+from .within_query import in_order, standardised
 
 NEW = "new-"  # begins the files of the boosters of new items
 
@@ -122,24 +123,30 @@ class Hybrid:
         """
         n = len(with_cart)
         first = self.output(self.reader, x, threads)
-        new = is_new(x) if self.of_new else np.zeros(len(x), bool)
-        best = within(first, query, n) < self.reranked
-        best_new = np.zeros(len(x), bool)
-        best_new[new] = within(first[new], query[new], n) < self.reranked
-
-        def outputs(names: Iterable[str], asked: np.ndarray) -> list[Floats]:
-            found = np.full((len(tuple(names)), len(x)), np.nan)
-            for row, name in zip(found, names, strict=True):
-                row[asked] = self.output(name, x[asked], threads)
-            return list(found)
-
-        all_of = [first, *outputs([name for name in self.boosters if name != self.reader], best | best_new)]
-        score = _cascade(all_of, best, query, n)
-        if new.any():
-            all_of += outputs(self.of_new, best_new)
-            again = _cascade([values[new] for values in all_of], best_new[new], query[new], n)
-            score[new] = in_order(again, score[new], query[new], n)
+        order = np.lexsort((-first, query))
+        best = self._leading(order, query, n)
+        best_new = self._leading(order[is_new(x)[order]], query, n) if self.of_new else np.zeros(len(x), bool)
+        asked = best | best_new
+        voices = [first, *self._voices([name for name in self.boosters if name != self.reader], x, asked, threads)]
+        score = _cascade(voices, best, query, n)
+        if best_new.any():
+            voices += self._voices(self.of_new, x, best_new, threads)
+            score[best_new] = in_order(_mean(voices, best_new, query, n), score[best_new], query[best_new], n)
         return np.asarray(score, np.float32), self.chances.probabilities(first, with_cart[query])
+
+    def _leading(self, order: Ints, query: Ints, n: int) -> np.ndarray:
+        """bool (m,): the first `reranked` rows of each query in an order, query after query."""
+        out = np.zeros(len(query), bool)
+        out[order[places(query[order], n) < self.reranked]] = True
+        return out
+
+    def _voices(self, names: Iterable[str], x: Floats, asked: np.ndarray, threads: int) -> Iterator[Floats]:
+        """Of each booster its output (m,) for the rows that are asked."""
+        rows = x[asked]
+        for name in names:
+            out = np.empty(len(x))
+            out[asked] = self.output(name, rows, threads)
+            yield out
 
     def importances(self) -> dict[str, float]:
         """Share of the total gain per feature, mean over boosters."""
@@ -185,14 +192,15 @@ def _boosters(
     return out
 
 
-def _cascade(outputs: list[Floats], best: np.ndarray, query: Ints, n: int) -> Floats:
-    """float64 (m,): for `best`, the mean of the outputs, each standardised within them; the others follow by the first.
+def _mean(voices: list[Floats], some: np.ndarray, query: Ints, n: int) -> Floats:
+    """Mean of the outputs for some rows, each standardised within them."""
+    return np.asarray(np.mean([standardised(out[some], query[some], n) for out in voices], axis=0))
 
-    The outputs but the first are of `best` alone; `best` are the highest of the first in each query.
-    """
-    first = outputs[0]
-    score = np.empty(len(first))
-    score[best] = np.mean([standardised(out[best], query[best], n) for out in outputs], axis=0)
+
+def _cascade(voices: list[Floats], best: np.ndarray, query: Ints, n: int) -> Floats:
+    """float64 (m,): the mean for `best`, each query's highest of the first voice, by which the others follow."""
+    first, score = voices[0], np.empty(len(best))
+    score[best] = _mean(voices, best, query, n)
     lowest, edge = np.full(n, np.inf), np.full(n, np.inf)
     np.minimum.at(lowest, query[best], score[best])
     np.minimum.at(edge, query[best], first[best])

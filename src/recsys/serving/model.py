@@ -1,5 +1,6 @@
 """The MLflow face of a Recommender. MLflow runs this file as a script when the model is loaded."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from .recommender import Recommender
 
 COLUMNS = ("customer_id", "basket", "options")
+SERVED = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"  # set by MLflow's scoring server
 ANSWER = pd.Index(
     (
         "item_ids", "scores", "probabilities", "reasons", "reason_codes", "offers", "why_none", "fallback",
@@ -30,14 +32,18 @@ class RecommenderModel(PythonModel):
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
-    ) -> pd.DataFrame:
+    ) -> pd.DataFrame | list[dict[str, Any]]:
         """One row out for each row in, in order; what a request asks for stands in its own row.
+
+        A table; to MLflow's scoring server the records that it would make of it, which takes it a millisecond.
 
         Raises MlflowException (status 400 over HTTP) where the table itself is unfit.
         """
         del context, params
         columns = _columns(model_input)
         answers = self.recommender.recommend(*(columns.get(name, [None] * len(model_input)) for name in COLUMNS))
+        if os.environ.get(SERVED):
+            return [{name: getattr(answer, name, self.version) for name in ANSWER} for answer in answers]
         cells = np.empty((len(answers), len(ANSWER)), object)
         for row, answer in zip(cells, answers, strict=True):
             row[:] = [getattr(answer, name, self.version) for name in ANSWER]
