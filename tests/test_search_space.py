@@ -57,7 +57,7 @@ def test_floats_are_tried_with_four_digits_within_their_range():
 
 
 def test_choices_may_be_anything_that_the_option_takes():
-    own = ["rank_xendcg", "rank_xendcg", "binary"]
+    own = ["rank_xendcg", "binary"]
     (d,) = space({"ranker.objectives": {"choices": [["binary"], own]}})
     assert [d.value(c) for c in d.choices] == [["binary"], own]
     changed = with_values(Config(), {"ranker.objectives": d.value(d.choices[0]), "models.als.damping": "none"})

@@ -17,7 +17,7 @@ def default_space() -> Space:
         "ranker.per_source": {"low": 40, "high": 150},
         "models.frequency.half_life": {"low": 15, "high": 240, "log": True},
         "models.item_knn.shrink": {"low": 1, "high": 200, "log": True},
-        "models.user_knn.k": {"low": 50, "high": 500, "log": True},
+        "models.user_knn.k": {"low": 20, "high": 300, "log": True},
         "models.user_knn.half_life": {"low": 15, "high": 240, "log": True},
         "models.als.factors": {"choices": [32, 64, 128]},
         "models.als.regularization": {"low": 2, "high": 200, "log": True},

@@ -55,7 +55,7 @@ def test_without_a_cut_the_last_days_are_the_last_window():
         (0, 28, {}, r"--windows 0; give at least 1"),
         (2, 27, {}, r"--every-days 27 lets windows of 28 days overlap"),
         (2, 28, {"kind": "last_basket"}, r"'last_basket' has no windows"),
-        (12, 28, {}, r"first training moment of the oldest window, 2016-12-19, has no order before it"),
+        (12, 28, {"train_moments": 6}, r"first training moment of the oldest window, 2016-12-19, has no order before"),
     ],
 )
 def test_windows_that_cannot_be_are_refused(n, every, split, message):
