@@ -13,13 +13,13 @@ QUERY = np.array([0, 0, 0, 1, 1])
 
 def test_probabilities_are_handed_out_in_the_order_of_the_scores():
     scores, p = np.array([1.0, 3, 2, -5, 7]), np.array([0.5, 0.1, 0.2, 0.3, 0.4])
-    np.testing.assert_array_equal(in_order(scores, p, QUERY, 2), [0.1, 0.5, 0.2, 0.3, 0.4])
+    np.testing.assert_array_equal(in_order(scores, p, QUERY), [0.1, 0.5, 0.2, 0.3, 0.4])
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(-5, 5), st.floats(0, 1)), min_size=1, max_size=30))
 def test_nothing_is_lost_and_the_order_is_that_of_the_scores(rows):
     query, scores, p = (np.array(column) for column in zip(*sorted(rows, key=lambda row: row[0]), strict=True))
-    found = in_order(scores, p, query, 4)
+    found = in_order(scores, p, query)
     for q in range(4):
         mine = query == q
         np.testing.assert_array_equal(np.sort(found[mine]), np.sort(p[mine]))

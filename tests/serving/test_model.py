@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.utils.environment import _simulate_serving_environment
 
 from recsys.serving.model import ANSWER, COLUMNS, RecommenderModel
 
@@ -31,6 +32,15 @@ def test_answers_stand_in_the_rows_of_their_requests(model, small_shop):
         assert row == vars(answer) | {"model_version": "v1"}
     assert [len(found) for found in told["item_ids"]] == [2, 10, 0]
     assert told["error"].iloc[2].startswith("options.k is 0")
+
+
+def test_the_scoring_server_gets_the_records_that_it_would_make(model, small_shop):
+    rows = pd.DataFrame({"customer_id": [*small_shop.data.customers.ids[:2], None], "options": ["", '{"k": 0}', ""]})
+    table = model.predict(None, rows)
+    with _simulate_serving_environment():  # MLflow's own: fails where it names the variable anew
+        records = model.predict(None, rows)
+    assert isinstance(records, list)
+    assert records == table.to_dict("records")
 
 
 def test_baskets_of_one_length_stay_lists_of_their_rows(model, small_shop):

@@ -28,7 +28,7 @@ class ValueLists:
     def __call__(self, task: str, rows: Ints, ranked: Ranked) -> None:
         """`rows` int64: queries of the block; `ranked` their candidates."""
         found = ranked.candidates
-        p = in_order(ranked.scores, ranked.probabilities, found.query, len(rows))
+        p = in_order(ranked.scores, ranked.probabilities, found.query)
         for what in OF:
             if self.worth.any_known(what):
                 worth = self.worth.known(what)[found.item]

@@ -131,7 +131,7 @@ class Hybrid:
         score = _cascade(voices, best, query, n)
         if best_new.any():
             voices += self._voices(self.of_new, x, best_new, threads)
-            score[best_new] = in_order(_mean(voices, best_new, query, n), score[best_new], query[best_new], n)
+            score[best_new] = in_order(_mean(voices, best_new, query, n), score[best_new], query[best_new])
         return np.asarray(score, np.float32), self.chances.probabilities(first, with_cart[query])
 
     def _leading(self, order: Ints, query: Ints, n: int) -> np.ndarray:

@@ -1,17 +1,8 @@
-"""Values of candidate rows (m,) seen within their own query: place, deviation, order."""
+"""Values of candidate rows (m,) seen within their own query: deviation and order."""
 
 import numpy as np
 
 from ..data.histories import Floats, Ints
-from ..models.base import places
-
-
-def within(values: Floats, query: Ints, n_queries: int) -> Ints:
-    """int64 (m,): place of each row among those of its query, 0 = the highest value; ties in their order."""
-    order = np.lexsort((-values, query))
-    out = np.empty(len(values), np.int64)
-    out[order] = places(query[order], n_queries)
-    return out
 
 
 def standardised(values: Floats, query: Ints, n_queries: int) -> Floats:
@@ -23,11 +14,11 @@ def standardised(values: Floats, query: Ints, n_queries: int) -> Floats:
     return np.asarray(centred / np.maximum(deviation, 1e-9)[query])
 
 
-def in_order(scores: Floats, values: Floats, query: Ints, n_queries: int) -> Floats:
+def in_order(scores: Floats, values: Floats, query: Ints) -> Floats:
     """float64 (m,): each query's values, handed out anew so that they fall as the scores do; ties in their order.
 
     A row with the second-best score gets the second-highest value of its query, whose values stay the same as a whole.
     """
     out = np.empty(len(scores))
-    out[np.lexsort((within(scores, query, n_queries), query))] = values[np.lexsort((-values, query))]
+    out[np.lexsort((-scores, query))] = values[np.lexsort((-values, query))]
     return out

@@ -221,7 +221,7 @@ class Recommender:
             rows = np.array([name == what for name, _ in asked])[found.query]
             if rows.any():
                 query, weight = found.query[rows], np.array([w for _, w in asked])
-                p = in_order(ranked.scores[rows], ranked.probabilities[rows], query, len(requests))
+                p = in_order(ranked.scores[rows], ranked.probabilities[rows], query)
                 valued = value_scores(p, self.worth.known(what)[found.item[rows]], weight[query])
                 scores = np.asarray(scores, np.float64).copy()
                 scores[rows] = valued
