@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,30 @@ def test_what_takes_too_long_is_interrupted_and_what_does_not_is_left_alone():
     with time_limit(0.2 / 3600, grace=0.1):
         pass
     time.sleep(0.5)  # neither the error nor the end comes late
+
+
+def test_an_error_that_got_lost_is_raised_again(monkeypatch):
+    """What a callback of a weak reference raises is printed, and the program goes on as if nothing was."""
+
+    class Held:
+        pass
+
+    def slow(_: object) -> None:
+        heard.append("began")
+        time.sleep(30)
+
+    heard: list[str] = []
+    lost: list[object] = []
+    held = Held()
+    watching = weakref.ref(held, slow)
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: lost.append(told.object))
+    with pytest.raises(TimeLimitError), time_limit(0.1 / 3600, again=0.3):
+        del held
+        heard.append("went on")
+        time.sleep(30)
+    assert watching() is None
+    assert heard == ["began", "went on"]
+    assert lost == [slow]
 
 
 def test_its_own_errors_pass_through():
