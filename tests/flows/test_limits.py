@@ -38,20 +38,23 @@ def test_an_error_that_got_lost_is_raised_again(monkeypatch):
         pass
 
     def slow(_: object) -> None:
-        heard.append("began")
+        went.append("callback")
         time.sleep(30)
 
-    heard: list[str] = []
+    def work() -> None:
+        held = Held()
+        watched = weakref.ref(held, slow)
+        del held
+        went.append("on")
+        assert watched() is None
+        time.sleep(30)
+
+    went: list[str] = []
     lost: list[object] = []
-    held = Held()
-    watching = weakref.ref(held, slow)
     monkeypatch.setattr(sys, "unraisablehook", lambda told: lost.append(told.object))
     with pytest.raises(TimeLimitError), time_limit(0.1 / 3600, again=0.3):
-        del held
-        heard.append("went on")
-        time.sleep(30)
-    assert watching() is None
-    assert heard == ["began", "went on"]
+        work()
+    assert went == ["callback", "on"]
     assert lost == [slow]
 
 
