@@ -107,7 +107,7 @@ def ablate(config: Config, asked: list[Variant], now: datetime) -> Row:
     base: dict[str, Floats] = {}
     for variant in asked:
         hybrid = Hybrid.fit(blanked(rows, variant.features), config.ranker)
-        recalls = recall(models, hybrid, tasks, config.ranker.per_source)
+        recalls = recall(models, hybrid, tasks)
         base = base or recalls
         found["records"] += records(variant, recalls, config.evaluation)
         found["paired"] += pairs(variant, recalls, base, config.evaluation) if variant.features else []
@@ -124,9 +124,9 @@ def blanked(rows: TrainingRows, names: tuple[str, ...]) -> TrainingRows:
     return replace(rows, x=x)
 
 
-def recall(models: BaseModels, hybrid: Hybrid, tasks: dict[str, Queries], per_source: int) -> dict[str, Floats]:
+def recall(models: BaseModels, hybrid: Hybrid, tasks: dict[str, Queries]) -> dict[str, Floats]:
     """Recall@K of the hybrid per task: float64 (n_queries, segments); NaN where a segment has nothing relevant."""
-    lists = contender_lists(models, hybrid, tasks, K, per_source, singles=())
+    lists = contender_lists(models, hybrid, tasks, K, singles=())
     out: dict[str, Floats] = {}
     for task, queries in tasks.items():
         columns = []

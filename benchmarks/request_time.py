@@ -68,7 +68,7 @@ def ranker(known: Any, rng: np.random.Generator, requests: int) -> None:
     took, ours, lightgbm = [], [], []
     for _ in range(requests):
         queries = known.queries(rng.integers(len(known.customers), size=1), [np.zeros(0, np.int64)])
-        ranked = rank(known.models, known.hybrid, queries, known.per_source)
+        ranked = rank(known.models, known.hybrid, queries)
         x = np.resize(ranked.features, (CANDIDATES, ranked.features.shape[1]))
         before = time.perf_counter()
         known.hybrid.judge(x, np.zeros(CANDIDATES, np.int64), np.zeros(1, bool))

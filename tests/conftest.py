@@ -36,9 +36,9 @@ from recsys.serving.recommender import Recommender
 from recsys.training_set import moment_rows
 
 MOMENT = datetime(2024, 7, 1, tzinfo=UTC)  # of `tiny_orders`
-PER_SOURCE = 30
+FEW = {"per_cart_source": 30, "per_history_source": 30}
 FLOWS = "tests/flows/"
-LEARNED = HybridOptions(trees=25, min_leaf=20, per_source=PER_SOURCE, negatives=0.5, threads=1)
+LEARNED = HybridOptions(trees=25, min_leaf=20, **FEW, negatives=0.5, threads=1)
 CATALOG = dict.fromkeys(schemas.Catalog.columns(), pl.String) | {
     "unit_price": pl.Float64,
     "unit_cost": pl.Float64,
@@ -61,7 +61,7 @@ SMALL: dict[str, Any] = {  # a training of seconds
     "title": "a small shop",
     "split": {"train_moments": 2},
     "models": {"als": {"factors": 8, "iterations": 3}, "user_knn": {"k": 20}, "content": {"max_features": 500}},
-    "ranker": {"trees": 15, "leaves": 7, "min_leaf": 20, "per_source": 30, "threads": 1, "negatives": 0.3},
+    "ranker": {"trees": 15, "leaves": 7, "min_leaf": 20, **FEW, "threads": 1, "negatives": 0.3},
     "evaluation": {"resamples": 100, "examples": 2},
     "offers": {"served": False},  # but by the fixtures below
 }
@@ -294,7 +294,7 @@ def fitted(small_shop) -> Fitted:
     rows = TrainingRows.concatenate([learned_rows(small_shop, m, options) for m in small_shop.train])
     hybrid = Hybrid.fit(rows, LEARNED)
     models = BaseModels.fit(small_shop.data, options)
-    recommender = Recommender.of(small_shop.data, models, hybrid, PER_SOURCE, "hybrid")
+    recommender = Recommender.of(small_shop.data, models, hybrid, "hybrid")
     return Fitted(options, models, hybrid, recommender)
 
 

@@ -97,6 +97,13 @@ print(done.output)
     assert run("--version").output.startswith("recsys")
 
 
+def test_a_config_is_read_without_what_only_training_needs():
+    code = (
+        "import sys, recsys.config; print(*{'lightgbm', 'sklearn', 'mlflow', 'prefect', 'implicit'} & set(sys.modules))"
+    )
+    assert python("-c", code, cwd=ROOT).stdout.strip() == ""
+
+
 def test_config_prints_every_option():
     assert run("config").output == base_yaml()
 

@@ -123,7 +123,7 @@ def rows_of(shop, fitted, orders):
     for moment in train:
         data = data_at(shop, moment.at, orders)
         asked = asked_orders(orders, moment, data)
-        options = HybridOptions(per_source=30, negatives=0.5)
+        options = HybridOptions(per_cart_source=30, per_history_source=30, negatives=0.5)
         out.append(moment_rows(BaseModels.fit(data, fitted.options), data, asked, options))
     return out
 
@@ -171,7 +171,7 @@ def test_features_do_not_see_the_answers(small_shop, fitted):
     queries = ask(asked_orders(small_shop.orders, moment, data), data, half)
     other = carts([np.arange(q % 7, len(data.items), 7) for q in range(len(queries))], len(data.items))
     first, second = (
-        training_rows(models, [replace(queries, relevant=relevant)], 30, 1.0, 0)
+        training_rows(models, [replace(queries, relevant=relevant)], HybridOptions().proposals, 1.0, 0)
         for relevant in (queries.relevant, other)
     )
     assert identical(first.x, second.x)

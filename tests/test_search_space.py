@@ -41,7 +41,7 @@ def test_ranges_take_the_options_own_kind_and_are_widened_to_its_value():
 def test_only_options_that_training_rows_do_not_depend_on_are_cheap():
     entries = {
         name: {"low": 1, "high": 9}
-        for name in ("ranker.trees", "ranker.min_leaf", "ranker.per_source", "models.user_knn.k")
+        for name in ("ranker.trees", "ranker.min_leaf", "ranker.per_cart_source", "models.user_knn.k")
     }
     assert [d.learns for d in space(entries)] == [False, False, True, True]
     assert [d.learns for d in space({"ranker.negatives": {"low": 0.1, "high": 0.2}})] == [True]

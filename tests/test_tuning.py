@@ -46,7 +46,8 @@ SEARCH = {
         "trees": 2,
         "leaves": 7,
         "min_leaf": 20,
-        "per_source": 30,
+        "per_cart_source": 30,
+        "per_history_source": 30,
         "threads": 1,
         "negatives": 0.3,
     },  # a poor start: something better is found in a few trials

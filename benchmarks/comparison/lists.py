@@ -66,7 +66,6 @@ def lists_of(
     names: Sequence[str],
     tasks: dict[str, Queries],
     k: int,
-    per_source: int,
 ) -> Lists:
     """Lists of references, the single models among `names` and the hybrid; all tasks ask the same orders."""
     with step(f"lists of references, {', '.join(tasks)}"):
@@ -75,7 +74,7 @@ def lists_of(
         singles = tuple(name for name in SINGLES if name in names)
         if hybrid is None:
             return out | scorer_lists({name: models[name] for name in singles}, tasks, k)
-        return out | contender_lists(models, hybrid, tasks, k, per_source, singles=singles)
+        return out | contender_lists(models, hybrid, tasks, k, singles=singles)
 
 
 def scorer_lists(scorers: dict[str, Scorer], tasks: dict[str, Queries], k: int) -> Lists:

@@ -62,8 +62,7 @@ def run(shop: Shop, config: Config, protocol: Protocol) -> Comparison:
     lists: Lists = {}
     tasks: dict[str, Queries] = {}
     for together in same_orders(found, protocol.tasks):
-        k, per_source = max(config.evaluation.ks), config.ranker.per_source
-        lists |= lists_of(fitted, models, hybrid, protocol.names, together, k, per_source)
+        lists |= lists_of(fitted, models, hybrid, protocol.names, together, max(config.evaluation.ks))
         tasks |= together
     measured = _measure(lists, tasks, found, models, config, protocol)
     return Comparison(tuned=best, notes=[*notes, *said_of_tuning, *said_of_ranker], **measured)

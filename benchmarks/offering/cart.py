@@ -80,7 +80,6 @@ def _seller(config: Config, before: Before) -> tuple[CrossSeller, Hybrid]:
     seller = CrossSeller(
         BaseModels.load(fitted / "models"),
         Hybrid.load(ranker / pipeline.HYBRID),
-        config.ranker.per_source,
         before.shelf,
         before.evident()[1],
         before.data.customers,

@@ -68,7 +68,6 @@ def package_offers(
     depends = {
         "from": [ingested.name, matrices.name, fitted.name, ranker.name],
         "moment": name,
-        "per_source": config.ranker.per_source,
         "offers": {f.name: chosen[f.name] for f in fields(KitOptions)},
     }
     return stage(
@@ -99,7 +98,6 @@ def _package(config: Config, ingested: Path, matrices: Path, fitted: Path, ranke
         data,
         BaseModels.load(fitted / "models"),
         Hybrid.load(ranker / HYBRID),
-        config.ranker.per_source,
         brands=told["brand"].to_list(),
         sizes=told["size"].to_list(),
         sold_out=told.filter(pl.col("in_stock").not_())["item_id"].to_list(),

@@ -204,7 +204,8 @@ def block_of(config: Config, data: TrainData) -> int:
 
 def row_options(config: Config) -> dict[str, Any]:
     """The ranker's options on which its training rows depend; the others are read by `blend` alone."""
-    return {k: as_dict(config.ranker)[k] for k in ("per_source", "negatives", "short_histories", "seed")}
+    names = ("per_cart_source", "per_history_source", "negatives", "short_histories", "seed")
+    return {name: getattr(config.ranker, name) for name in names}
 
 
 def blend(config: Config, learned: list[Path]) -> Path:
@@ -268,7 +269,6 @@ def evaluate(config: Config, matrices: Path, fitted: Path, blended: Path) -> Pat
     depends = {
         "from": [matrices.name, fitted.name, blended.name],
         "evaluation": as_dict(config.evaluation),
-        "per_source": config.ranker.per_source,
     }
     return stage(store(config), "evaluate", depends, lambda out: _evaluate(config, matrices, fitted, blended, out))
 
@@ -285,8 +285,7 @@ def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: 
         chances(task, rows, ranked)
         by_value(task, rows, ranked)
 
-    block, per_source = block_of(config, data), config.ranker.per_source
-    lists = contender_lists(models, hybrid, tasks, max(options.ks), per_source, watch=watch, block=block)
+    lists = contender_lists(models, hybrid, tasks, max(options.ks), watch=watch, block=block_of(config, data))
     content: Any = models["content"]
     table = per_query(lists, tasks, options.ks, models.stats.share, content.vectors())
     rows = records(table, lists, len(data.items), options)
@@ -316,14 +315,14 @@ def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: 
     write_json(out / "segments.json", segments)
     write_json(out / "calibration.json", calibration_records(chances, tasks, lists, options.level))
     write_json(out / "commerce.json", commerce_records(lists, by_value.lists(), tasks, data, options))
-    cold = cold_start_records(models, hybrid, config.ranker.per_source, data, tasks, lists, unknown, options)
+    cold = cold_start_records(models, hybrid, data, tasks, lists, unknown, options)
     write_json(out / "cold_start.json", cold)
     share = hybrid.importances()
     group_of = {feature: group for group, features in GROUPS.items() for feature in features}
     write_json(
         out / "importances.json", [{"feature": f, "group": group_of[f], "gain": gain} for f, gain in share.items()]
     )
-    judged = Recommender.of(data, models, hybrid, config.ranker.per_source, HYBRID)
+    judged = Recommender.of(data, models, hybrid, HYBRID)
     write_json(out / "examples.json", examples(judged, tasks, asked, options.examples, options.seed))
     _write_per_query(table.columns, table.values, asked, out / "per_query.parquet")
 
@@ -362,23 +361,19 @@ def package(
     `kit` is the stage of its offers (`recsys.offer_kits`), None where it makes none.
     """
     parts = [matrices, fitted, blended, evaluated, *([kit] if kit else [])]
-    depends = {"from": [p.name for p in parts], "moment": name, "per_source": config.ranker.per_source}
-    return stage(
-        store(config),
-        "package",
-        depends,
-        lambda out: _package(config, matrices, fitted, blended, evaluated, kit, name, out),
-    )
+    depends = {"from": [p.name for p in parts], "moment": name}
+    build = partial(_package, matrices, fitted, blended, evaluated, kit, name)
+    return stage(store(config), "package", depends, build)
 
 
 def _package(
-    config: Config, matrices: Path, fitted: Path, blended: Path, evaluated: Path, kit: Path | None, name: str, out: Path
+    matrices: Path, fitted: Path, blended: Path, evaluated: Path, kit: Path | None, name: str, out: Path
 ) -> None:
     data = load_train_data(matrices / name / "data")
     models, hybrid = BaseModels.load(fitted / "models"), Hybrid.load(blended / HYBRID)
     best = read_json(evaluated / "metrics.json")["best"]
     offers = load_own(kit / KIT, shared_of(data, models)) if kit else None
-    Recommender.of(data, models, hybrid, config.ranker.per_source, best, offers).save(out / "recommender")
+    Recommender.of(data, models, hybrid, best, offers).save(out / "recommender")
 
 
 def shared_of(data: TrainData, models: BaseModels) -> Shared:

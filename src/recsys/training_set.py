@@ -8,7 +8,7 @@ latest few orders, or none, of the customer were known, so that newcomers are no
     the latest 0-3 │          the same
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +36,7 @@ def moment_rows(
     some = np.sort(rng.permutation(asked.height)[: round(options.short_histories * asked.height)])
     kept = rng.choice(SHORT, len(some), p=SHORT_ODDS)
     short = [_shortened(queries.take(some), kept) for queries in full]
-    given = (options.per_source, options.negatives, options.seed, block)
+    given = (options.proposals, options.negatives, options.seed, block)
     return TrainingRows.concatenate([training_rows(models, asks, *given) for asks in (full, short)])
 
 
@@ -45,7 +45,12 @@ def _shortened(queries: Queries, kept: np.ndarray) -> Queries:
 
 
 def training_rows(
-    models: BaseModels, asks: Sequence[Queries], per_source: int, negatives: float, seed: int, block: int = BLOCK
+    models: BaseModels,
+    asks: Sequence[Queries],
+    proposals: Mapping[str, int],
+    negatives: float,
+    seed: int,
+    block: int = BLOCK,
 ) -> TrainingRows:
     """Candidates with features and answers: every bought one, and a seeded share of the others.
 
@@ -60,7 +65,7 @@ def training_rows(
         for depth, one in enumerate(asks):
             asked, relevant = queries.with_cart(one.histories.cart[rows]), one.relevant[rows]
             sources = shared | cart_scores(models, asked)
-            found = candidates(sources, asked, per_source)
+            found = candidates(sources, asked, proposals)
             y = relevant.toarray()[found.query, found.item] > 0
             rng = np.random.default_rng([seed, depth, int(rows[0])])
             kept = np.flatnonzero(y | (rng.random(len(found)) < negatives))

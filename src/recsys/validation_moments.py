@@ -171,7 +171,7 @@ def judge_recipe(config: Config, validations: list[Validation]) -> Judged:
 def _values(config: Config, matrices: Path, fitted: Path, blended: Path) -> Path:
     primary = {k: v for k, v in as_dict(config.evaluation).items() if k.startswith("primary_")}
     depends = {
-        "from": [matrices.name, fitted.name, blended.name], "per_source": config.ranker.per_source, "primary": primary,
+        "from": [matrices.name, fitted.name, blended.name], "primary": primary,
     }  # fmt: skip
     return stage(store(config), "trial", depends, lambda out: _write_values(config, matrices, fitted, blended, out))
 
@@ -182,7 +182,7 @@ def _write_values(config: Config, matrices: Path, fitted: Path, blended: Path, o
     models, hybrid = BaseModels.load(fitted / "models"), Hybrid.load(blended / HYBRID)
     wanted = TASKS if options.primary_task == "both" else (options.primary_task,)
     tasks = {name: queries for name, queries in both_tasks(asked, data).items() if name in wanted}
-    lists = contender_lists(models, hybrid, tasks, options.primary_k, config.ranker.per_source, singles=())
+    lists = contender_lists(models, hybrid, tasks, options.primary_k, singles=())
     table = asked.select("customer_id", "order_id")
     for name, queries in tasks.items():
         relevant = in_segment(queries, options.primary_segment)

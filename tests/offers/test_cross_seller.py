@@ -16,7 +16,6 @@ from recsys.offers.substitutes import substitute_types, type_evidence
 from recsys.ranking.features import FEATURES
 from recsys.ranking.training_rows import TrainingRows
 from recsys.training_set import cart_and_new
-from tests.conftest import PER_SOURCE
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +24,7 @@ def seller(fitted, small_shop) -> CrossSeller:
     shelf = shelf_of(data.items, data.facts)
     rules = only_evident(count_pairs(lines_before(small_shop.orders, small_shop.test.at)))
     substitutes = substitute_types(type_evidence(data.histories, shelf.types))
-    return CrossSeller(
-        fitted.models, fitted.hybrid, PER_SOURCE, shelf, rules, data.customers, data.histories, substitutes
-    )
+    return CrossSeller(fitted.models, fitted.hybrid, shelf, rules, data.customers, data.histories, substitutes)
 
 
 def listed(found: Suggestions) -> list[str]:

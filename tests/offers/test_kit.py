@@ -15,7 +15,6 @@ from recsys.offers.kit_parts import offer_kit
 from recsys.offers.kit_store import load_kit, save_kit
 from recsys.offers.options import KitOptions, options_from
 from recsys.offers.rules import Incentive, Offer, OfferRuleOptions
-from tests.conftest import PER_SOURCE
 
 
 def answers(kit: OfferKit) -> list:
@@ -51,7 +50,7 @@ def test_rows_after_the_moment_change_nothing(small_shop, fitted):
     def of(orders: pl.DataFrame) -> OfferKit:
         lines = lines_before(orders, at)
         data = train_data(lines, small_shop.catalog)
-        return offer_kit(lines, data, fitted.models, fitted.hybrid, PER_SOURCE)
+        return offer_kit(lines, data, fitted.models, fitted.hybrid)
 
     later = pl.col("ordered_at") >= at
     other = pl.concat([

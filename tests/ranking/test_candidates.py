@@ -31,18 +31,18 @@ def asked(history, cart):
 
 
 @settings(max_examples=150, deadline=None)
-@given(SOURCE, SOURCE, ITEMS, ITEMS, st.none() | arrays(bool, (N, M)), st.integers(1, 6))
-def test_candidates_are_the_best_of_each_source(one, two, history, cart, barred, per_source):
-    sources = {"one": one, "two": two}
-    found = candidates(sources, asked(history, cart), per_source, barred)
+@given(SOURCE, SOURCE, ITEMS, ITEMS, st.none() | arrays(bool, (N, M)), st.tuples(*[st.integers(1, 6)] * 2))
+def test_candidates_are_the_best_of_each_source(one, two, history, cart, barred, most):
+    sources, proposals = {"one": one, "two": two}, dict(zip(("one", "two"), most, strict=True))
+    found = candidates(sources, asked(history, cart), proposals, barred)
     expected = {}
     for q in range(N):
         ranks, chosen = {}, set()
         for name, scores in sources.items():
             listed = [i for i in range(M) if i not in cart[q] and scores[q, i] > 0]
             listed.sort(key=lambda i: (-scores[q, i], i))
-            ranks[name] = {item: at + 1 for at, item in enumerate(listed[:per_source])}
-            chosen |= set([i for i in listed if barred is None or not barred[q, i]][:per_source])
+            ranks[name] = {item: at + 1 for at, item in enumerate(listed[: proposals[name]])}
+            chosen |= set([i for i in listed if barred is None or not barred[q, i]][: proposals[name]])
         for item in chosen:
             expected[q, item] = {name: ranks[name].get(item, np.nan) for name in sources}
     assert list(zip(found.query.tolist(), found.item.tolist(), strict=True)) == sorted(expected)
@@ -55,7 +55,7 @@ def test_candidates_are_the_best_of_each_source(one, two, history, cart, barred,
 
 def test_take_keeps_rows_together():
     one = np.arange(N * M, dtype=np.float32).reshape(N, M)
-    found = candidates({"one": one}, asked([[0], [], [5]], [[1], [2], []]), 3)
+    found = candidates({"one": one}, asked([[0], [], [5]], [[1], [2], []]), {"one": 3})
     assert found.item.tolist() == [9, 10, 11] * N
     some = found.take(np.array([4, 0]))
     assert len(some) == 2
@@ -68,7 +68,7 @@ def test_take_keeps_rows_together():
 def test_a_shops_candidates(small_shop, fitted, task):
     queries = small_shop.tasks[task].histories.take(slice(0, 20))
     sources = history_scores(fitted.models, queries) | cart_scores(fitted.models, queries)
-    found = candidates(sources, queries, 5)
+    found = candidates(sources, queries, dict.fromkeys(sources, 5))
     cart, bought = queries.cart.toarray() > 0, queries.counts.toarray() > 0
     most = queries.decayed(60).toarray().argmax(axis=1)
     listed = np.zeros(cart.shape, bool)
@@ -86,7 +86,8 @@ def test_a_shops_candidates(small_shop, fitted, task):
 def test_one_query_alone_has_the_same_candidates(small_shop, fitted):
     queries = small_shop.tasks["cart"].histories.take(slice(0, 10))
     sources = history_scores(fitted.models, queries) | cart_scores(fitted.models, queries)
-    block = candidates(sources, queries, 5)
+    five = dict.fromkeys(sources, 5)
+    block = candidates(sources, queries, five)
     for q in range(len(queries)):
-        alone = candidates({name: s[q : q + 1] for name, s in sources.items()}, queries.take([q]), 5)
+        alone = candidates({name: s[q : q + 1] for name, s in sources.items()}, queries.take([q]), five)
         assert alone.item.tolist() == block.item[block.query == q].tolist()

@@ -1,5 +1,7 @@
 """What the ranker sees: by hand, in bounds, and the same alone as in a block."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -12,7 +14,6 @@ from recsys.ranking.candidates import Candidates, best_scores
 from recsys.ranking.features import FEATURES, GROUPS, features
 from recsys.ranking.item_stats import ItemStats
 
-PER_SOURCE = 30
 M = 4
 
 
@@ -20,7 +21,7 @@ M = 4
 def ranked(small_shop, fitted):
     """Both tasks of twenty customers as one block."""
     return {
-        task: rank(fitted.models, fitted.hybrid, queries.histories.take(slice(0, 20)), PER_SOURCE)
+        task: rank(fitted.models, fitted.hybrid, queries.histories.take(slice(0, 20)))
         for task, queries in small_shop.tasks.items()
     }
 
@@ -50,7 +51,7 @@ def test_nothing_is_infinite(ranked):
 def test_one_request_alone_is_as_in_a_block(ranked, small_shop, fitted, task):
     queries, block = small_shop.tasks[task].histories, ranked[task]
     for q in range(20):
-        alone = rank(fitted.models, fitted.hybrid, queries.take([q]), PER_SOURCE)
+        alone = rank(fitted.models, fitted.hybrid, queries.take([q]))
         mine = block.candidates.query == q
         assert alone.candidates.item.tolist() == block.candidates.item[mine].tolist()
         np.testing.assert_allclose(alone.features, block.features[mine], rtol=2e-5, atol=1e-6)
@@ -85,9 +86,9 @@ def test_sources_that_know_nothing_of_some_queries_answer_the_others(small_shop,
 def test_queries_of_a_kind_alone_are_as_in_a_mixed_block(small_shop, fitted):
     """Without any cart in the block, the features of carts take a shorter way to the same values."""
     asked = mixed(small_shop)
-    block = rank(fitted.models, fitted.hybrid, asked, PER_SOURCE)
+    block = rank(fitted.models, fitted.hybrid, asked)
     for q in range(len(asked)):
-        alone = rank(fitted.models, fitted.hybrid, asked.take([q]), PER_SOURCE)
+        alone = rank(fitted.models, fitted.hybrid, asked.take([q]))
         mine = block.candidates.query == q
         assert alone.candidates.item.tolist() == block.candidates.item[mine].tolist()
         np.testing.assert_allclose(alone.features, block.features[mine], rtol=2e-5, atol=1e-6)
@@ -96,10 +97,11 @@ def test_queries_of_a_kind_alone_are_as_in_a_mixed_block(small_shop, fitted):
 def test_barred_items_move_nothing_else(small_shop, fitted):
     """The features of what is left do not depend on what another rule took away, but for the ranks."""
     queries = small_shop.tasks["cart"].histories.take(slice(0, 5))
-    free = rank(fitted.models, fitted.hybrid, queries, 300)
+    all_items = replace(fitted.hybrid, proposals=dict.fromkeys(fitted.hybrid.proposals, 300))
+    free = rank(fitted.models, all_items, queries)
     barred = np.zeros(queries.cart.shape, bool)
     barred[:, ::3] = True
-    left = rank(fitted.models, fitted.hybrid, queries, 300, barred)
+    left = rank(fitted.models, all_items, queries, barred)
     kept = ~barred[free.candidates.query, free.candidates.item]
     assert left.candidates.item.tolist() == free.candidates.item[kept].tolist()
     steady = [at for at, name in enumerate(FEATURES) if not name.endswith("_rank")]
@@ -109,7 +111,7 @@ def test_barred_items_move_nothing_else(small_shop, fitted):
 def test_strangers_do_not_break_the_features(fitted, query):
     n = fitted.models.stats.share.size
     for asked in (query(n), query(n, [], [3]), query(n, [(2, 1.0)])):
-        r = rank(fitted.models, fitted.hybrid, asked, PER_SOURCE)
+        r = rank(fitted.models, fitted.hybrid, asked)
         assert len(r.candidates) > 0
         assert not np.isinf(r.features).any()
         assert np.isfinite(r.scores).all()

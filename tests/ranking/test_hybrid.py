@@ -16,8 +16,10 @@ from recsys.ranking.hybrid import Hybrid, HybridOptions, kept_columns
 from recsys.ranking.training_rows import TrainingRows
 from recsys.ranking.within_query import standardised
 from recsys.training_set import SHORT, moment_rows, training_rows
+from tests.conftest import FEW
 
 AT = {name: place for place, name in enumerate(FEATURES)}
+THIRTY = HybridOptions(**FEW).proposals
 OPTIONS = HybridOptions(trees=15, min_leaf=5, threads=1)
 
 
@@ -210,7 +212,7 @@ def lesson(small_shop, fitted):
 
 
 def test_training_rows_keep_every_bought_candidate(lesson):
-    whole, some = (training_rows(*lesson, 30, share, 0) for share in (1.0, 0.3))
+    whole, some = (training_rows(*lesson, THIRTY, share, 0) for share in (1.0, 0.3))
     for rows in (whole, some):
         assert rows.x.shape == (len(rows.y), len(FEATURES))
         assert rows.sizes.sum() == len(rows.y)
@@ -222,8 +224,8 @@ def test_training_rows_keep_every_bought_candidate(lesson):
 def test_answers_of_training_rows_are_the_bought_candidates(lesson):
     models, asks = lesson
     histories = asks[0].histories
-    found = candidates(history_scores(models, histories) | cart_scores(models, histories), histories, 30)
-    whole = training_rows(models, asks[:1], 30, 1.0, 0)
+    found = candidates(history_scores(models, histories) | cart_scores(models, histories), histories, THIRTY)
+    whole = training_rows(models, asks[:1], THIRTY, 1.0, 0)
     relevant = asks[0].relevant.toarray() > 0
     assert whole.relevant.tolist() == relevant.sum(axis=1).tolist()
     assert whole.sizes.tolist() == np.bincount(found.query, minlength=len(histories)).tolist()
@@ -234,7 +236,7 @@ def test_answers_of_training_rows_are_the_bought_candidates(lesson):
 
 
 def test_sampling_is_seeded(lesson):
-    a, b, c = (training_rows(*lesson, 30, 0.2, seed) for seed in (3, 3, 4))
+    a, b, c = (training_rows(*lesson, THIRTY, 0.2, seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(a.x, b.x)
     assert a.x.shape != c.x.shape or not np.array_equal(a.x, c.x, equal_nan=True)
 
@@ -246,8 +248,7 @@ def test_newcomers_are_among_the_lessons(small_shop, fitted):
     asked, models = asked_orders(small_shop.orders, moment, data), BaseModels.fit(data, fitted.options)
     n = asked.height
     plain, more = (
-        moment_rows(models, data, asked, HybridOptions(per_source=30, negatives=1, short_histories=share))
-        for share in (0, 0.5)
+        moment_rows(models, data, asked, HybridOptions(**FEW, negatives=1, short_histories=share)) for share in (0, 0.5)
     )
     assert len(plain.sizes) == 2 * n
     assert len(more.sizes) == 2 * n + 2 * round(n / 2)
@@ -307,7 +308,7 @@ def test_what_is_barred_changes_nothing_of_the_others(small_shop, fitted, task):
     """A request without the bought items is judged by the features that the ranker learned from."""
     queries = small_shop.tasks[task].histories.take(slice(0, 30))
     barred = queries.times.toarray() > 0
-    whole, some = (rank(fitted.models, fitted.hybrid, queries, 30, no) for no in (None, barred))
+    whole, some = (rank(fitted.models, fitted.hybrid, queries, no) for no in (None, barred))
     assert barred[whole.candidates.query, whole.candidates.item].any()
     assert not barred[some.candidates.query, some.candidates.item].any()
     cells = [found.candidates.query * barred.shape[1] + found.candidates.item for found in (whole, some)]
@@ -320,7 +321,7 @@ def test_what_is_barred_changes_nothing_of_the_others(small_shop, fitted, task):
 
 def test_lists_are_the_best_scores(small_shop, fitted):
     queries = small_shop.tasks["cart"].histories.take(slice(0, 6))
-    ranked = rank(fitted.models, fitted.hybrid, queries, 30)
+    ranked = rank(fitted.models, fitted.hybrid, queries)
     items, scores = lists(ranked, 6, 5)
     for q in range(6):
         mine = ranked.candidates.query == q

@@ -50,7 +50,7 @@ def listed(small_shop, fitted):
 
 
 def listed_rows(fitted, queries: Histories) -> Listed:
-    ranked = rank(fitted.models, fitted.hybrid, queries, 30)
+    ranked = rank(fitted.models, fitted.hybrid, queries)
     best, _ = lists(ranked, len(queries), 10)
     on = np.zeros(queries.cart.shape, bool)
     row, place = np.nonzero(best >= 0)

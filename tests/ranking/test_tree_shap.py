@@ -126,4 +126,4 @@ def listed_rows(small_shop, fitted):
     from recsys.ranking.blend import rank
 
     queries = small_shop.tasks["cart"].histories.take(slice(0, 4))
-    return rank(fitted.models, fitted.hybrid, queries, 30).features[::7]
+    return rank(fitted.models, fitted.hybrid, queries).features[::7]

@@ -126,7 +126,7 @@ def test_the_judged_fit_served_finds_the_evaluated_lists(server, judged, trained
     found = [answer["item_ids"] for answer in server.ask({"dataframe_split": {"columns": COLUMNS, "data": rows}})]
 
     here = judged.recommender
-    lists = contender_lists(here.models, here.hybrid, tasks, 10, here.per_source, singles=())["hybrid", task, "all"]
+    lists = contender_lists(here.models, here.hybrid, tasks, 10, singles=())["hybrid", task, "all"]
     assert found == [[ids[i] for i in row if i >= 0] for row in lists]
 
     judged_values = pl.read_parquet(trained.report / "per_query.parquet")

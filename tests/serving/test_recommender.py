@@ -212,7 +212,7 @@ def test_any_request_has_an_answer(fitted, customer, basket, options):
 @pytest.mark.parametrize("task", ["next_basket", "cart"])
 def test_serving_lists_what_the_evaluation_judged(by, fitted, small_shop, task):
     """No skew: the judged lists are those that the recommender answers to the same queries."""
-    lists = contender_lists(fitted.models, fitted.hybrid, small_shop.tasks, 10, fitted.recommender.per_source)
+    lists = contender_lists(fitted.models, fitted.hybrid, small_shop.tasks, 10)
     ids, cart = small_shop.data.items.ids, small_shop.tasks[task].histories.cart
     baskets = [[ids[i] for i in row.indices] for row in cart]
     customers = small_shop.asked["customer_id"].to_list()
@@ -230,8 +230,8 @@ def test_serving_lists_what_the_evaluation_judged(by, fitted, small_shop, task):
 def test_a_saved_recommender_answers_the_same(by, requests, tmp_path):
     by["hybrid"].save(tmp_path / "recommender")
     back = Recommender.load(tmp_path / "recommender")
-    assert (back.per_source, back.contender, back.names) == (
-        by["hybrid"].per_source,
+    assert (back.hybrid.proposals, back.contender, back.names) == (
+        by["hybrid"].hybrid.proposals,
         "hybrid",
         by["hybrid"].names,
     )

@@ -41,7 +41,6 @@ Row = dict[str, Any]
 def cold_start_records(
     models: BaseModels,
     hybrid: Hybrid,
-    per_source: int,
     data: TrainData,
     tasks: dict[str, Queries],
     lists: Lists,
@@ -55,7 +54,7 @@ def cold_start_records(
 
     def asked(orders: int) -> Lists:
         short = {t: replace(q, histories=q.histories.latest_orders(orders)) for t, q in some.items()}
-        return contender_lists(models, hybrid, short, k, per_source)
+        return contender_lists(models, hybrid, short, k)
 
     full = {key: found[rows, :k] for key, found in lists.items()}
     out = [r for group, found in ((FULL, full), (NONE, asked(0)), (ONE, asked(1)))
@@ -64,7 +63,7 @@ def cold_start_records(
     once = {task: queries.take(single) for task, queries in tasks.items()}
     out += _customer_records(TRULY_ONE, {key: found[single, :k] for key, found in lists.items()}, once, options)
     first = newcomer_queries(unknown, data, options.seed)
-    found = contender_lists(models, hybrid, first, k, per_source) if len(first["cart"]) else _no_lists(lists)
+    found = contender_lists(models, hybrid, first, k) if len(first["cart"]) else _no_lists(lists)
     out += _customer_records(NEWCOMERS, found, first, options)
     content: Any = models["content"]
     return out + list(unsold_records(Content(**params(content)), data, unknown, tasks, options))

@@ -59,7 +59,6 @@ def contender_lists(
     hybrid: Hybrid,
     tasks: dict[str, Queries],
     k: int,
-    per_source: int,
     *,
     singles: tuple[str, ...] = SINGLES,
     watch: Watch | None = None,
@@ -81,7 +80,7 @@ def contender_lists(
             for name in singles:
                 scores = single_scores(name, sources, asked.has_cart)
                 out |= _segments((name, task), single_lists(scores, asked, k))
-            ranked = rank(models, hybrid, asked, per_source, sources=sources)
+            ranked = rank(models, hybrid, asked, sources=sources)
             if watch is not None:
                 watch(task, rows, ranked)
             out |= _segments((HYBRID, task), _hybrid_lists(ranked, asked, k))

@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm as lgb
 import numpy as np
-from scipy.optimize import minimize
 
 from recsys.data.histories import Floats
 from recsys.errors import InputError
 from recsys.moments.reorder_features import FEATURES
+
+if TYPE_CHECKING:  # what is configured is read without it
+    import lightgbm as lgb
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class ReorderModel:
 
     at: datetime
     options: ReorderOptions
-    boosters: Mapping[int, lgb.Booster]
+    boosters: "Mapping[int, lgb.Booster]"
     lines: Mapping[int, tuple[float, float]]
 
     def chances(self, x: Floats, days: int) -> Floats:
@@ -88,11 +89,13 @@ class ReorderModel:
         lines = {int(days): (float(a), float(b)) for days, (a, b) in facts["lines"].items()}
         given = {f.name: facts["options"][f.name] for f in fields(ReorderOptions)}
         options = ReorderOptions(**given | {"horizons": tuple(given["horizons"])})
+        import lightgbm as lgb
+
         boosters = {days: lgb.Booster(model_file=directory / f"{days}.txt") for days in lines}
         return cls(datetime.fromisoformat(facts["at"]), options, boosters, lines)
 
 
-def boost(x: Floats, y: np.ndarray, options: ReorderOptions) -> lgb.Booster:
+def boost(x: Floats, y: np.ndarray, options: ReorderOptions) -> "lgb.Booster":
     """Trees on (m, len(FEATURES)) rows; the same rows give the same trees."""
     parameters: dict[str, Any] = {
         "objective": "binary", "num_leaves": options.leaves, "learning_rate": options.learning_rate,
@@ -100,11 +103,13 @@ def boost(x: Floats, y: np.ndarray, options: ReorderOptions) -> lgb.Booster:
         "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 5.0, "seed": options.seed, "verbosity": -1,
         "num_threads": options.threads, "deterministic": True, "force_row_wise": True,
     }  # fmt: skip
+    import lightgbm as lgb
+
     rows = lgb.Dataset(x, y.astype(np.float32), feature_name=list(FEATURES), params=parameters)
     return lgb.train(parameters, rows, options.trees)
 
 
-def raw_odds(booster: lgb.Booster, x: Floats, threads: int) -> Floats:
+def raw_odds(booster: "lgb.Booster", x: Floats, threads: int) -> Floats:
     """float64 (m,): log odds as the trees have them."""
     if not len(x):
         return np.zeros(0)
@@ -120,6 +125,8 @@ def calibration_line(raw: Floats, y: np.ndarray) -> tuple[float, float]:
         odds = w[0] + w[1] * raw
         error = 1 / (1 + np.exp(-np.clip(odds, -500, 500))) - target
         return float((np.logaddexp(0, odds) - target * odds).mean()), np.array([error.mean(), (error * raw).mean()])
+
+    from scipy.optimize import minimize
 
     found = minimize(loss, np.array([0.0, 1.0]), jac=True, method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-8})
     return float(found.x[0]), float(found.x[1])

@@ -125,7 +125,6 @@ class CrossSeller:
 
     models: BaseModels
     ranker: Hybrid
-    per_source: int
     shelf: Shelf
     rules: Affinity
     customers: IdMap
@@ -217,7 +216,7 @@ class CrossSeller:
             shape = (len(queries), len(self.shelf.items))
             barred = np.zeros(shape, bool) if barred is None else barred.copy()
             barred[queries.rows, queries.items] = True
-        return rank(self.models, self.ranker, queries, self.per_source, barred)
+        return rank(self.models, self.ranker, queries, barred)
 
     def choose(
         self, ranked: Ranked, queries: Histories, k: int, unavailable: Collection[str] = (), least: float = 0.0

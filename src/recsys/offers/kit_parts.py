@@ -33,7 +33,6 @@ def offer_kit(
     data: TrainData,
     models: BaseModels,
     ranker: Hybrid,
-    per_source: int,
     *,
     brands: Sequence[str | None] | None = None,
     sizes: Sequence[str | None] | None = None,
@@ -58,9 +57,7 @@ def offer_kit(
     makes = makes_of(shelf, brands or nothing, sizes or nothing)
     names = np.array([*data.facts.level_names[CATEGORY], ""], object)
     return OfferKit(
-        CrossSeller(
-            models, ranker, per_source, shelf, rules, data.customers, data.histories, substitutes, options.cross_sell
-        ),
+        CrossSeller(models, ranker, shelf, rules, data.customers, data.histories, substitutes, options.cross_sell),
         makes,
         _upsell_model(data, shelf, makes, models, options),
         recent,

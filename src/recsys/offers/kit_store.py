@@ -78,7 +78,7 @@ def save_own(kit: OfferKit, directory: Path) -> None:
     if kit.upsell_model is not None:
         kit.upsell_model.save(directory / "upsell")
     facts = {
-        "per_source": seller.per_source, "categories": kit.categories, "sold_out": kit.sold_out,
+        "categories": kit.categories, "sold_out": kit.sold_out,
         "options": asdict(kit.options), "bundles": [asdict(b) for b in kit.found],
         "no_bundle": [asdict(b) for b in kit.no_bundle],
     }  # fmt: skip
@@ -93,7 +93,6 @@ def load_own(directory: Path, shared: Shared) -> OfferKit:
     seller = CrossSeller(
         shared.models,
         Hybrid.load(directory / "ranker"),
-        facts["per_source"],
         Shelf(shared.items, shared.names, **_loaded(directory / "shelf.npz")),
         _affinity(load_ids(directory / "pair_items.json"), _loaded(directory / "pairs.npz")),
         shared.customers,

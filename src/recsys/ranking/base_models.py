@@ -26,9 +26,8 @@ OF_BOTH = ("als",)  # cart and history in one answer
 OF_CART = ("basket_knn",)  # without a cart they say nothing
 OF_EITHER = ("item_knn", "type_knn", "content")  # the cart, or the history where there is no cart
 SINGLES = (*OF_HISTORY, *OF_BOTH, *OF_CART, *OF_EITHER)
-SOURCES = (
-    *OF_HISTORY, *(f"{name}_history" for name in OF_EITHER), *OF_BOTH, *OF_CART, *(f"{name}_cart" for name in OF_EITHER)
-)  # fmt: skip
+CART_SOURCES = (*OF_CART, *(f"{name}_cart" for name in OF_EITHER))
+SOURCES = (*OF_HISTORY, *(f"{name}_history" for name in OF_EITHER), *OF_BOTH, *CART_SOURCES)
 
 
 @dataclass(frozen=True, kw_only=True)

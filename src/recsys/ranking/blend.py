@@ -47,7 +47,6 @@ def rank(
     models: BaseModels,
     hybrid: Hybrid,
     queries: Histories,
-    per_source: int,
     barred: np.ndarray | None = None,
     sources: dict[str, Floats] | None = None,
 ) -> Ranked:
@@ -56,7 +55,7 @@ def rank(
     `sources` are the scores of all sources where the caller has them already.
     """
     sources = sources or history_scores(models, queries) | cart_scores(models, queries)
-    found = candidates(sources, queries, per_source, barred)
+    found = candidates(sources, queries, hybrid.proposals, barred)
     x = features(found, queries, models)
     return Ranked(found, x, *hybrid.judge(x, found.query, queries.has_cart))
 

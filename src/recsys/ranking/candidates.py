@@ -1,5 +1,6 @@
 """Which items are worth a closer look for a query."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ class Candidates:
 
     query, item  int64 (m,)
     scores       source → float32 (m,), NaN = the source cannot say
-    ranks        source → float32 (m,), place among the source's `per_source` best from 1, NaN = not one of them
+    ranks        source → float32 (m,), place among the best that the source proposes from 1, NaN = not one of them
     best         source → float32 (n_queries,), its highest score of any item, NaN = nothing above zero
     """
 
@@ -41,9 +42,12 @@ class Candidates:
 
 
 def candidates(
-    scores: dict[str, Floats], queries: Histories, per_source: int, barred: np.ndarray | None = None
+    scores: dict[str, Floats],
+    queries: Histories,
+    proposals: Mapping[str, int],
+    barred: np.ndarray | None = None,
 ) -> Candidates:
-    """The `per_source` best items of every source that says more than nothing (> 0).
+    """The best items of every source that says more than nothing (> 0), as many as `proposals` allows it.
 
     What the customer bought is among them where a source lists it, as frequency does with the most bought lately.
     `barred` bool (n_queries, n_items): items that may not be listed, beside those of the cart. They keep their places
@@ -59,12 +63,12 @@ def candidates(
     chosen = np.zeros(shape, bool)
     best = best_scores(scores)
     speak = [at for at, top in enumerate(best.values()) if not np.isnan(top).all()]
-    values = list(scores.values())
-    source, query, item, rank = _all_listed(values, speak, usable, per_source)
+    values, most = list(scores.values()), np.array([proposals[name] for name in scores], np.int64)
+    source, query, item, rank = _all_listed(values, speak, usable, most)
     if barred is None:
         chosen[query, item] = True
     else:
-        chosen[_all_listed(values, speak, usable & ~barred, per_source)[1:3]] = True
+        chosen[_all_listed(values, speak, usable & ~barred, most)[1:3]] = True
     cells = np.flatnonzero(chosen)
     at = np.full(shape, -1, np.int32)  # row of each chosen cell
     at.put(cells, np.arange(len(cells)))
@@ -85,15 +89,16 @@ def best_scores(scores: dict[str, Floats]) -> dict[str, Floats]:
     return out
 
 
-def _all_listed(scores: list[Floats], speak: list[int], usable: np.ndarray, k: int) -> tuple[Ints, Ints, Ints, Ints]:
-    """Number of the source, query, item and place from 1, of the k best usable items above 0 of those that `speak`."""
+def _all_listed(scores: list[Floats], speak: list[int], usable: np.ndarray, most: Ints) -> tuple[Ints, ...]:
+    """Number of the source, query, item and place from 1, of the best usable items above 0 of those that `speak`."""
     n = max(len(usable), 1)
     spare = int(usable.shape[1] - np.count_nonzero(usable, axis=1).min(initial=usable.shape[1]))
     parts = [np.zeros((4, 0), np.int64)]
     for at in range(0, len(speak), max(1, ROWS // n)):
         some = np.array(speak[at : at + max(1, ROWS // n)])
-        lists = _listed(np.concatenate([scores[one] for one in some]), usable, k, spare)
-        row, place = np.nonzero(lists >= 0)
+        lists = _listed(np.concatenate([scores[one] for one in some]), usable, int(most[some].max()), spare)
+        short = np.arange(lists.shape[1]) < np.repeat(most[some], n)[:, None]
+        row, place = np.nonzero((lists >= 0) & short)
         parts.append(np.stack([some[row // n], row % n, lists[row, place], place + 1]))
     source, query, item, rank = np.concatenate(parts, axis=1)
     return source, query, item, rank

@@ -6,18 +6,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm as lgb
 import numpy as np
 
 from ..data.histories import Floats, Ints
 from ..models.base import places
+from .base_models import CART_SOURCES, SOURCES
 from .chances import ENOUGH, TERMS, Chances, held_rows
 from .features import FEATURES, GROUPS
 from .training_rows import TrainingRows, is_new
 from .tree_shap import TreeShap
 from .within_query import in_order, standardised
+
+if TYPE_CHECKING:  # options are read without LightGBM, which takes a second with all that it looks for
+    import lightgbm as lgb
 
 NEW = "new-"  # begins the files of the boosters of new items
 
@@ -26,7 +29,8 @@ NEW = "new-"  # begins the files of the boosters of new items
 class HybridOptions:
     """How candidates are found and the ranker is trained."""
 
-    per_source: int = 75  # candidates from each source
+    per_cart_source: int = 75  # candidates from each source that looks at the cart alone
+    per_history_source: int = 40  # candidates from each of the others
     negatives: float = 0.03  # share of the candidates that were not bought, kept for training
     short_histories: float = 0.15  # share of the training orders asked again with 0 to 3 orders of history
     small_orders: float = 0.5  # an order weighs 1 / (its relevant items ^ this): 0 = all alike
@@ -43,19 +47,26 @@ class HybridOptions:
     threads: int = 2
     seed: int = 0
 
+    @property
+    def proposals(self) -> dict[str, int]:
+        """Source → how many of its best items are candidates."""
+        return {name: self.per_cart_source if name in CART_SOURCES else self.per_history_source for name in SOURCES}
+
 
 @dataclass(frozen=True)
 class Hybrid:
     """Trained boosters by name; the reader judges all candidates, all of them together order its best.
 
-    of_new  boosters that learned from items new to the customer alone; they speak of the order of those only
+    proposals  source → how many of its best items are candidates, as they were where the boosters learned
+    of_new     boosters that learned from items new to the customer alone; they speak of the order of those only
     """
 
-    boosters: dict[str, lgb.Booster]
+    boosters: "dict[str, lgb.Booster]"
     chances: Chances
     columns: Ints = field(default_factory=lambda: np.arange(len(FEATURES)))
     reranked: int = HybridOptions.reranked
-    of_new: dict[str, lgb.Booster] = field(default_factory=dict)
+    proposals: dict[str, int] = field(default_factory=lambda: HybridOptions().proposals)
+    of_new: "dict[str, lgb.Booster]" = field(default_factory=dict)
 
     @classmethod
     def fit(cls, rows: TrainingRows, options: HybridOptions | None = None) -> "Hybrid":
@@ -70,7 +81,7 @@ class Hybrid:
         judged = held if held.any() else np.ones(len(held), bool)
         query = np.repeat(np.arange(len(rows.sizes)), rows.sizes)[judged]
         more = _boosters(new, taught, of_new, options.objectives, options)
-        found = cls(boosters, Chances(np.zeros((2, TERMS))), columns, options.reranked, more)
+        found = cls(boosters, Chances(np.zeros((2, TERMS))), columns, options.reranked, options.proposals, more)
         raw = found.output(found.reader, rows.x[judged], options.threads)
         chances = Chances.fit(raw, rows.y[judged], rows.with_cart[query], options.negatives)
         return replace(found, chances=chances)
@@ -100,7 +111,7 @@ class Hybrid:
         return out
 
     @cached_property
-    def _named(self) -> dict[str, lgb.Booster]:
+    def _named(self) -> "dict[str, lgb.Booster]":
         return self.boosters | self.of_new
 
     @property
@@ -158,12 +169,14 @@ class Hybrid:
         directory.mkdir(parents=True)
         np.save(directory / "columns.npy", self.columns)
         np.save(directory / "chances.npy", self.chances.weights)
-        (directory / "hybrid.json").write_text(json.dumps({"reranked": self.reranked}))
+        (directory / "hybrid.json").write_text(json.dumps({"reranked": self.reranked, "proposals": self.proposals}))
         for name, booster in self._named.items():
             booster.save_model(directory / f"{NEW * (name in self.of_new)}{name}.txt")
 
     @classmethod
     def load(cls, directory: Path) -> "Hybrid":
+        import lightgbm as lgb
+
         files = sorted(directory.glob("*.txt"), key=lambda f: f.stem)
         chances = Chances(np.load(directory / "chances.npy", allow_pickle=False))
         columns = np.load(directory / "columns.npy", allow_pickle=False)
@@ -172,15 +185,17 @@ class Hybrid:
             {f.stem.removeprefix(NEW): lgb.Booster(model_file=f) for f in files if f.stem.startswith(NEW) == new}
             for new in (False, True)
         )
-        return cls(general, chances, columns, facts["reranked"], of_new)
+        return cls(general, chances, columns, facts["reranked"], facts["proposals"], of_new)
 
 
 def _boosters(
     rows: TrainingRows, kept: np.ndarray, objectives: tuple[str, ...], before: tuple[str, ...], options: HybridOptions
-) -> dict[str, lgb.Booster]:
+) -> "dict[str, lgb.Booster]":
     """A booster per objective, each time of another seed; the objectives `before` have theirs."""
     if not objectives:
         return {}
+    import lightgbm as lgb
+
     data = _dataset(rows, kept, kept_columns(options.drop), options)
     seen, reader = Counter(before), None if before else reader_of(objectives)
     out = {}
@@ -209,8 +224,10 @@ def _cascade(voices: list[Floats], best: np.ndarray, query: Ints, n: int) -> Flo
     return score
 
 
-def _dataset(rows: TrainingRows, kept: np.ndarray, columns: Ints, options: HybridOptions) -> lgb.Dataset:
+def _dataset(rows: TrainingRows, kept: np.ndarray, columns: Ints, options: HybridOptions) -> "lgb.Dataset":
     """The kept rows with their queries; an order of few relevant items weighs more than by its items."""
+    import lightgbm as lgb
+
     query = np.repeat(np.arange(len(rows.sizes)), rows.sizes)[kept]
     sizes = np.bincount(query, minlength=len(rows.sizes))
     weight = np.maximum(rows.relevant, 1.0)[query] ** -options.small_orders

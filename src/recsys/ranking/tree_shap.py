@@ -12,14 +12,16 @@ which depends on the row by the d bits o alone. So all 2^d answers of every leaf
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm as lgb
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse._sparsetools import csr_matvec
 
 from ..data.histories import Csr, Floats, Ints
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 MOST_CELLS = 8_000_000  # of the table: 32 MB
 ROWS = 16  # looked up together, so that they stay in the cache
@@ -51,7 +53,7 @@ class TreeShap:
     into: Csr
 
     @classmethod
-    def of(cls, booster: lgb.Booster) -> "TreeShap | None":
+    def of(cls, booster: "lgb.Booster") -> "TreeShap | None":
         """None where the table would be too large (trees of more than 64 splits, paths of many features) or empty."""
         trees = [t["tree_structure"] for t in booster.dump_model()["tree_info"] if t["num_leaves"] > 1]
         splits = [list(_splits(root)) for root in trees]

@@ -1,6 +1,7 @@
 """Ask a registered model from the command line."""
 
 import json
+import sys
 from typing import Any
 
 import mlflow
@@ -23,9 +24,10 @@ def ask_model(
     """
     uri = model or champion_uri(options)
     tracking.connect(options)
+    _import_lightgbm()
     try:
         # the warnings suppressed compare versions, and list every package: a fifth of the time
-        loaded = mlflow.pyfunc.load_model(uri, suppress_warnings=True)
+        loaded = mlflow.pyfunc.load_model(uri, suppress_warnings=True, model_config={"warm": False})
     except mlflow.exceptions.MlflowException as error:
         raise InputError(
             f"cannot load {uri} from {redact(options.tracking_uri)}: {error.message}; recsys models lists what is there"
@@ -41,6 +43,16 @@ def ask_model(
     if customer and customer not in recommender.customers:
         unknown.insert(0, customer)
     return answer, names, unknown
+
+
+def _import_lightgbm() -> None:
+    """LightGBM takes scikit-learn in where it lies, for .7 s; served models do without, and so does a question."""
+    if "sklearn" not in sys.modules:
+        sys.modules["sklearn"] = None  # type: ignore[assignment]  # cannot be imported
+        try:
+            import lightgbm  # noqa: F401
+        finally:
+            del sys.modules["sklearn"]
 
 
 def answer_table(answer: dict[str, Any], names: dict[str, str]) -> Table:

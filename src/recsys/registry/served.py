@@ -94,5 +94,5 @@ def log_model(recommender: Path, example: pd.DataFrame, model_version: str) -> A
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
             signature=SIGNATURE,
             input_example=example,
-            model_config={"version": model_version},
+            model_config={"version": model_version, "warm": True},
         )

@@ -27,8 +27,10 @@ class RecommenderModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         self.recommender = Recommender.load(Path(context.artifacts["recommender"]))
-        self.recommender.warm()
-        self.version = str((context.model_config or {}).get("version", ""))
+        given = context.model_config or {}
+        if given.get("warm", True):
+            self.recommender.warm()
+        self.version = str(given.get("version", ""))
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None

@@ -57,7 +57,6 @@ class Recommender:
     categories: Categories
     models: BaseModels
     hybrid: Hybrid
-    per_source: int
     worth: Worth
     contender: str = "hybrid"
     kit: OfferKit | None = None
@@ -68,7 +67,6 @@ class Recommender:
         data: TrainData,
         models: BaseModels,
         hybrid: Hybrid,
-        per_source: int,
         contender: str,
         kit: OfferKit | None = None,
     ) -> "Recommender":
@@ -80,7 +78,6 @@ class Recommender:
             Categories.of(data.facts),
             models,
             hybrid,
-            per_source,
             Worth.of(data.facts.prices, data.facts.costs),
             contender,
             kit,
@@ -98,7 +95,7 @@ class Recommender:
         self.worth.save(directory / "worth.npz")
         if self.kit is not None:
             save_own(self.kit, directory / OFFERS)
-        facts = {"names": self.names, "per_source": self.per_source, "contender": self.contender}
+        facts = {"names": self.names, "contender": self.contender}
         (directory / "recommender.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
         write_manifest(directory)
 
@@ -121,7 +118,6 @@ class Recommender:
             Categories.load(directory / "categories"),
             shared.models,
             Hybrid.load(directory / "hybrid"),
-            facts["per_source"],
             Worth.load(directory / "worth.npz"),
             facts["contender"],
             load_own(directory / OFFERS, shared) if (directory / OFFERS).is_dir() else None,
@@ -186,7 +182,7 @@ class Recommender:
         barred = self._barred(requests)
         k = max(r.options.k for r in requests)
         sources = history_scores(self.models, queries) | cart_scores(self.models, queries)
-        ranked = rank(self.models, self.hybrid, queries, self.per_source, barred, sources)
+        ranked = rank(self.models, self.hybrid, queries, barred, sources)
         chances = _by_item(ranked, queries.cart.shape)
         floors = np.array([r.options.min_probability for r in requests])
         silent = ~(queries.has_history | queries.has_cart)
