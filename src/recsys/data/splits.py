@@ -30,7 +30,7 @@ class SplitOptions:
     cut: datetime | None = None  # start of the test window (UTC); null = window_days before the last order
     end: datetime | None = None  # end of the test window, exclusive; null = after the last order
     window_days: int = 28  # length of a window
-    train_moments: int = 8  # moments before the test that the ranker learns from
+    train_moments: int = 11  # moments before the test that the ranker learns from
     every_days: int = 7  # days between them (window only)
     max_queries: int | None = 20_000  # orders asked at the test, and over all training moments; of more, a sample
 

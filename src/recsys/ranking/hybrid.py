@@ -30,7 +30,7 @@ class HybridOptions:
     """How candidates are found and the ranker is trained."""
 
     per_cart_source: int = 75  # candidates from each source that looks at the cart alone
-    per_history_source: int = 40  # candidates from each of the others
+    per_history_source: int = 55  # candidates from each of the others
     negatives: float = 0.03  # share of the candidates that were not bought, kept for training
     short_histories: float = 0.15  # share of the training orders asked again with 0 to 3 orders of history
     small_orders: float = 0.5  # an order weighs 1 / (its relevant items ^ this): 0 = all alike
