@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import mlflow
@@ -24,10 +26,10 @@ def ask_model(
     """
     uri = model or champion_uri(options)
     tracking.connect(options)
-    _import_lightgbm()
     try:
         # the warnings suppressed compare versions, and list every package: a fifth of the time
-        loaded = mlflow.pyfunc.load_model(uri, suppress_warnings=True, model_config={"warm": False})
+        with _hidden("sklearn"):  # LightGBM takes it in where it lies, for .7 s; a served model has none either
+            loaded = mlflow.pyfunc.load_model(uri, suppress_warnings=True, model_config={"warm": False})
     except mlflow.exceptions.MlflowException as error:
         raise InputError(
             f"cannot load {uri} from {redact(options.tracking_uri)}: {error.message}; recsys models lists what is there"
@@ -45,14 +47,17 @@ def ask_model(
     return answer, names, unknown
 
 
-def _import_lightgbm() -> None:
-    """LightGBM takes scikit-learn in where it lies, for .7 s; served models do without, and so does a question."""
-    if "sklearn" not in sys.modules:
-        sys.modules["sklearn"] = None  # type: ignore[assignment]  # cannot be imported
-        try:
-            import lightgbm  # noqa: F401
-        finally:
-            del sys.modules["sklearn"]
+@contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """A module that cannot be imported inside, unless it is there already."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 def answer_table(answer: dict[str, Any], names: dict[str, str]) -> Table:
