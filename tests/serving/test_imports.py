@@ -41,6 +41,16 @@ print(json.dumps([answers, ours]))
 """
 
 
+def test_the_warm_up_can_be_left_out(judged, trained):
+    """Who asks one question in a fresh process need not wait for what makes the thousandth quick."""
+    tracking.connect(trained.config.registry)
+    ready, cold = (mlflow.pyfunc.load_model(judged.uri, model_config={"warm": warm}) for warm in (True, False))
+    made = ["explainer" in vars(one.unwrap_python_model().recommender) for one in (ready, cold)]
+    assert made == [True, False]
+    version = [one.predict([{"options": "{"}])["model_version"].item() for one in (ready, cold)]
+    assert version[0] == version[1] != ""
+
+
 def closure(names: tuple[str, ...]) -> set[str]:
     """Distributions that pip installs for these, optional extras left out."""
     found: set[str] = set()
