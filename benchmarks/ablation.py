@@ -39,6 +39,7 @@ from recsys.ranking.hybrid import Hybrid
 from recsys.ranking.training_rows import TrainingRows
 from recsys.registry.run_files import select
 from recsys.registry.wording import DASH, label, segment_name, task_name
+from recsys.stages import write_json
 
 K = 10
 FIGURES = tuple((task, segment) for task in TASKS for segment in SEGMENTS)
@@ -190,7 +191,7 @@ def _line(cells: Sequence[str]) -> str:
 
 def write(found: Row, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    pipeline.write_json(out / "metrics.json", found)
+    write_json(out / "metrics.json", found)
     lines = [*heading(found["title"], found["queries"]), *(table_line(found, name) for name in found["left_out"])]
     (out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

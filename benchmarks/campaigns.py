@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from recsys import pipeline
 from recsys.config import Config, load_config
 from recsys.data.event_rows import read_event_rows
 from recsys.data.events import check_events
 from recsys.moments.conversion import conversions
+from recsys.stages import write_json
 
 DEFAULT = "configs/complete_journey.yaml"
 # of the source: share accepted, to three places, and offers shown; known of the data
@@ -42,7 +42,7 @@ def main() -> None:
     print("\n".join(lines))
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
-        pipeline.write_json(given.out / "metrics.json", {"records": records})
+        write_json(given.out / "metrics.json", {"records": records})
         (given.out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     wrong = missed(records) if given.config == DEFAULT and not given.settings else []
     if wrong:

@@ -30,6 +30,7 @@ from recsys.data.checked_store import read_checked
 from recsys.data.ingest import ingest
 from recsys.data.sources import read_source
 from recsys.data.synthetic import SyntheticOptions, synthetic_shop
+from recsys.stages import read_json
 
 # part of an ingest: where its function is called
 PARTS = {
@@ -113,7 +114,7 @@ def clocked(took: dict[str, Clocks]) -> Iterator[None]:
 def timed(what: str, config: Config, now: datetime) -> tuple[Row, Path]:
     before = clocks()
     done = pipeline.ingest_orders(config, now)
-    return Row(what, *clocks().minus(before), **pipeline.read_json(done / "ingest.json")["files"]), done
+    return Row(what, *clocks().minus(before), **read_json(done / "ingest.json")["files"]), done
 
 
 def measure(orders: pl.DataFrame, config: Config, kind: str, home: Path) -> tuple[list[Row], dict[str, Clocks]]:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from benchmarks import offering
 from benchmarks.offering.part import Part
-from recsys import pipeline
 from recsys.config import load_config
 from recsys.errors import InputError
+from recsys.stages import write_json
 
 DEFAULT = "configs/complete_journey.yaml"
 NO_PARTS = ("__init__", "part")
@@ -59,7 +59,7 @@ def chosen(text: str) -> list[str]:
 
 def write(found: list[Part], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    pipeline.write_json(out / "metrics.json", {"records": [row for part in found for row in part.records]})
+    write_json(out / "metrics.json", {"records": [row for part in found for row in part.records]})
     (out / "table.md").write_text("\n\n".join("\n".join(part.table) for part in found) + "\n", encoding="utf-8")
 
 

@@ -31,6 +31,7 @@ from recsys.moments.purchases import Purchases, Repeats
 from recsys.moments.reorder import PastRows, fit_reorder, past_rows, reorder_table
 from recsys.moments.reorder_model import ReorderOptions
 from recsys.moments.subscriptions import subscriptions
+from recsys.stages import write_json
 
 DEFAULT = "configs/complete_journey.yaml"
 EARLIER = timedelta(days=28)
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("\n".join(table))
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
-        pipeline.write_json(given.out / "metrics.json", {"records": rows + regular})
+        write_json(given.out / "metrics.json", {"records": rows + regular})
         (given.out / "table.md").write_text("\n".join(table) + "\n", encoding="utf-8")
     missed = missed_of([row for row in rows if row["cut"] == f"{cut:%Y-%m-%d}"])
     print("\n".join(missed))

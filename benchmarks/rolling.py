@@ -26,6 +26,7 @@ from recsys.config import Config, as_dict, load_config
 from recsys.data.checked_store import read_checked
 from recsys.errors import InputError
 from recsys.progress import progress_bar, step
+from recsys.stages import read_json, write_json
 
 METRICS = ("recall", "ndcg")
 
@@ -76,7 +77,7 @@ def judge(config: Config, ingested: Path, window: Window, k: int) -> tuple[Row, 
     learned = [pipeline.learn_moment(config, matrices, name) for name in pipeline.training_moments(matrices)]
     fitted, blended = pipeline.fit_models(config, matrices, pipeline.TEST), pipeline.blend(config, learned)
     evaluated = pipeline.evaluate(config, matrices, fitted, blended)
-    metrics = pipeline.read_json(evaluated / "metrics.json")
+    metrics = read_json(evaluated / "metrics.json")
     queries = pl.read_parquet(evaluated / "per_query.parquet")
     facts = {
         "cut": window.name, "end": f"{window.end:%Y-%m-%d}", "queries": queries.height,
@@ -94,7 +95,7 @@ def of_window(rows: list[Row], window: Window, k: int) -> list[Row]:
 
 def write(found: dict[str, Any], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    pipeline.write_json(out / "metrics.json", found)
+    write_json(out / "metrics.json", found)
     (out / "table.md").write_text(table(found), encoding="utf-8")
     save_plots(found, out)
 

@@ -11,8 +11,9 @@ import statistics
 import sys
 from datetime import UTC, datetime
 
-from recsys import pipeline, training
+from recsys import training
 from recsys.config import load_config
+from recsys.stages import read_json
 
 FLOORS = {
     ("next_basket", "all"): 0.152,
@@ -32,7 +33,7 @@ def main() -> None:
     for seed in range(given.seeds):
         seeds = [f"models.als.seed={seed}", f"ranker.seed={seed}"]
         done = training.judge(load_config(given.config, [*given.settings, *seeds]), datetime.now(UTC))
-        for r in pipeline.read_json(done.evaluated / "metrics.json")["records"]:
+        for r in read_json(done.evaluated / "metrics.json")["records"]:
             if (r["contender"], r["metric"], r["k"]) == ("hybrid", "recall", 10):
                 found.setdefault((r["task"], r["segment"]), []).append(r["value"])
         print(f"seed {seed}: " + "  ".join(f"{t} {s} {v[-1]:.4f}" for (t, s), v in found.items()), flush=True)

@@ -33,6 +33,7 @@ from recsys.spark.lines import cells, known_lines, lines_before
 from recsys.spark.options import SparkOptions
 from recsys.spark.pairs import fit_item_knn
 from recsys.spark.session import session, stop
+from recsys.stages import read_json
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def main() -> None:
 
 def measured(config: Config, matrices: Path, data: TrainData, options: SparkOptions) -> tuple[list[Step], float]:
     """Steps of one fit on everything, and seconds until a session has done its first job."""
-    orders = pipeline.store(config) / pipeline.read_json(matrices / "moments.json")["orders"]
+    orders = pipeline.store(config) / read_json(matrices / "moments.json")["orders"]
     als, item_knn, given = Als(), ItemKnn(), config.interactions
 
     def first() -> Any:

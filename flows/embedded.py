@@ -13,10 +13,10 @@ from prefect.cache_policies import NO_CACHE
 
 from recsys.config import load_config
 from recsys.errors import InputError, UnavailableError
-from recsys.pipeline import read_json
 from recsys.processes import started
 from recsys.progress import progress_bar
 from recsys.registry.terminal import closing_table, console, model_line
+from recsys.stages import read_json
 
 Options = dict[str, Any]  # the configuration as plain values; tasks exchange these and names of finished directories
 MARK = "RECSYS_EMBEDDED"  # environment variable that the embedded server inherits: directory|owner|owner's start

@@ -16,9 +16,9 @@ from recsys import daily, daily_shop
 from recsys.config import as_dict, load_config, read_config
 from recsys.daily_summary import summary_markdown, summary_table
 from recsys.folders import MANIFEST
-from recsys.pipeline import read_json, store
+from recsys.pipeline import store
 from recsys.registry.terminal import console
-from recsys.stages import sweep
+from recsys.stages import read_json, sweep
 
 
 @task(**RETRIED)

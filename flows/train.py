@@ -16,7 +16,7 @@ from recsys.offer_kits import offers_of_model
 from recsys.progress import step
 from recsys.registry.drift_findings import told
 from recsys.registry.findings import verdict
-from recsys.stages import sweep
+from recsys.stages import read_json, sweep
 
 
 @task(**RETRIED)
@@ -142,13 +142,13 @@ def train_all(config: str, settings: list[str] | None) -> dict[str, Any]:
 
 def tell(evaluation: str, page: str, registered: dict[str, Any]) -> None:
     """The result as a Markdown artifact on the flow run's page."""
-    metrics = pipeline.read_json(Path(evaluation) / "metrics.json")
+    metrics = read_json(Path(evaluation) / "metrics.json")
     lines = [
         "# " + verdict(metrics),
         f"- registered: **{registered['name']} version {registered['version']}** as `{registered['alias']}`: "
         f"{registered['reason']}",
         f"- report: `{page}/report.html`",
-        *(f"- {line}" for line in told(pipeline.read_json(Path(page) / "drift.json"))),
+        *(f"- {line}" for line in told(read_json(Path(page) / "drift.json"))),
         "", "| contender | task | recall@10 | low | high |", "| --- | --- | --- | --- | --- |",
         *(
             f"| {r['contender']} | {r['task']} | {r['value']:.4f} | {r['low']:.4f} | {r['high']:.4f} |"

@@ -24,7 +24,7 @@ from recsys.folders import damages
 from recsys.hashing import hash_id
 from recsys.moments.day_tables import CUSTOMERS, DROPPED, OFFERS, WHAT_WAS_DUE
 from recsys.moments.outcomes import as_shown
-from recsys.pipeline import read_json
+from recsys.stages import read_json
 from tests.conftest import DAILY, NOW
 
 DAY = timedelta(days=1)

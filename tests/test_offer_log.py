@@ -17,8 +17,8 @@ from recsys.errors import InputError
 from recsys.folders import damages
 from recsys.moments.outcomes import as_shown
 from recsys.offer_log import log_table, publish_log
-from recsys.pipeline import read_json
 from recsys.registry.terminal import console
+from recsys.stages import read_json
 from tests.conftest import DAILY, NOW
 
 DAY = timedelta(days=1)

@@ -18,7 +18,7 @@ from recsys.recipes import Judged, compare_recipe
 from recsys.registry import tracking
 from recsys.registry.findings import verdict
 from recsys.serving.recommender import Recommender
-from recsys.stages import seconds
+from recsys.stages import read_json, seconds
 
 pytestmark = pytest.mark.long
 NOW = pipeline.datetime.fromisoformat("2024-09-01T00:00:00+00:00")
@@ -27,7 +27,7 @@ RANKING = {"recall", "precision", "ndcg", "hit_rate", "mrr", "map"}
 
 
 def metrics_of(finished) -> dict:
-    return pipeline.read_json(finished.evaluated / "metrics.json")
+    return read_json(finished.evaluated / "metrics.json")
 
 
 def lists_of(finished) -> list:
@@ -66,7 +66,7 @@ def test_the_report_holds_all_that_people_and_programs_read(trained):
     assert "a small shop" in page
     assert not re.findall(r"""src="|url\((?!#)|rel="stylesheet|@import""", page), "one file, nothing fetched"
     assert len(list((latest / "figures").glob("*.png"))) >= 6
-    run = pipeline.read_json(latest / "run.json")
+    run = read_json(latest / "run.json")
     assert run["queries"]["cart"] == run["queries"]["next_basket"] > 20
     assert run["seconds"].keys() >= {
         "ingest",
@@ -81,7 +81,7 @@ def test_the_report_holds_all_that_people_and_programs_read(trained):
 
 
 def test_metrics_are_records_of_every_contender_task_segment_metric_and_k(trained):
-    found = pipeline.read_json(trained.report / "metrics.json")
+    found = read_json(trained.report / "metrics.json")
     records = found["records"]
     assert all(set(r) == FIELDS for r in records)
     assert {(r["contender"], r["kind"]) for r in records} == {(n, "single") for n in SINGLES} | {("hybrid", "hybrid")}
@@ -104,7 +104,7 @@ def test_records_are_the_means_of_the_kept_queries(trained):
     """metrics.json and per_query.parquet tell one story."""
     table = pl.read_parquet(trained.report / "per_query.parquet")
     assert table["order_id"].n_unique() == table.height
-    for r in pipeline.read_json(trained.report / "metrics.json")["records"]:
+    for r in read_json(trained.report / "metrics.json")["records"]:
         if r["metric"] in RANKING:
             column = "|".join(map(str, (r[f] for f in ("contender", "task", "segment", "metric", "k"))))
             values = table[column].to_numpy()
@@ -114,10 +114,10 @@ def test_records_are_the_means_of_the_kept_queries(trained):
 
 def test_groups_and_cold_start_are_told_with_their_numbers(trained):
     """Groups in metrics.json are those of segments.json; the whole history is the sample's own recall."""
-    groups = pipeline.read_json(trained.report / "metrics.json")["groups"]
+    groups = read_json(trained.report / "metrics.json")["groups"]
     assert groups
-    assert all(row in pipeline.read_json(trained.report / "segments.json") for row in groups)
-    cold = pipeline.read_json(trained.report / "cold_start.json")
+    assert all(row in read_json(trained.report / "segments.json") for row in groups)
+    cold = read_json(trained.report / "cold_start.json")
     table = pl.read_parquet(trained.report / "per_query.parquet")
     assert table.height < QUERIES, "all queries are in the sample"
     for row in cold:
@@ -204,7 +204,7 @@ def test_a_dirty_csv_trains_and_every_planted_row_is_refused_by_its_rule(made_sh
     assert repeated_rows.equals(raw[twice["row"]].sort("order_id", "item_id"))
     assert set(rejected["source"]) == {f"{tmp_path}/orders.csv"}
 
-    said = pipeline.read_json(finished.ingested / "ingest.json")
+    said = read_json(finished.ingested / "ingest.json")
     assert said["read"] == raw.height + spoiled.height
     assert {r["rule"]: r["rows"] for r in said["rules"]} == dict(Counter(rule for _, rule in lines))
     assert said["kept"] + said["merged_lines"] + said["returns_matched"] + said["rejected"] == said["read"]
@@ -219,7 +219,7 @@ def test_the_last_basket_can_be_the_test(small_config, made_shop, home):
     wanted = dict(last.select("customer_id", "order_id").iter_rows())
     assert asked.height > 60
     assert all(wanted[customer] == order for customer, order in asked.select("customer_id", "order_id").iter_rows())
-    plan = pipeline.read_json(finished.matrices / "moments.json")
+    plan = read_json(finished.matrices / "moments.json")
     assert plan["train"] == ["train-0", "train-1"]
     record = next(r for r in metrics_of(finished)["records"] if (r["task"], r["segment"]) == ("next_basket", "all"))
     assert record["n"] == asked.height

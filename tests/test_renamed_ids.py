@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 import polars as pl
 
-from recsys import pipeline, training
+from recsys import training
+from recsys.stages import read_json
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -38,9 +39,9 @@ def compared(before, after) -> int:
     Carts are split by the hash of ids, so renaming also draws other halves of the same orders.
     """
     key = ("contender", "task", "segment", "metric", "k")
-    new = {tuple(r[k] for k in key): r for r in pipeline.read_json(after / "metrics.json")["records"]}
+    new = {tuple(r[k] for k in key): r for r in read_json(after / "metrics.json")["records"]}
     n = 0
-    for r in pipeline.read_json(before / "metrics.json")["records"]:
+    for r in read_json(before / "metrics.json")["records"]:
         if (r["metric"], r["k"]) == ("recall", 10) and r["low"] is not None:
             value = new[tuple(r[k] for k in key)]["value"]
             assert abs(value - r["value"]) <= r["high"] - r["low"], (r, value)

@@ -11,7 +11,9 @@ from recsys import pipeline
 from recsys.config import Config
 from recsys.data.splits import SplitOptions
 from recsys.errors import InputError
+from recsys.evaluated import primary_value
 from recsys.evaluation.protocols import HYBRID
+from recsys.stages import read_json
 from recsys.validation_moments import judge_recipe, orders_before, validation_moments
 
 NOW = datetime(2024, 9, 1, tzinfo=UTC)
@@ -123,8 +125,8 @@ def test_a_trial_finds_what_the_evaluation_of_that_moment_says(config, validatio
         learned = [pipeline.learn_moment(moved, moment.matrices, m) for m in pipeline.training_moments(moment.matrices)]
         fitted = pipeline.fit_models(moved, moment.matrices, pipeline.TEST)
         evaluated = pipeline.evaluate(moved, moment.matrices, fitted, pipeline.blend(moved, learned))
-        records = pipeline.read_json(evaluated / "metrics.json")["records"]
-        assert pipeline.primary_value(records, moved, HYBRID) == pytest.approx(value, abs=1e-12)
+        records = read_json(evaluated / "metrics.json")["records"]
+        assert primary_value(records, moved.evaluation, HYBRID) == pytest.approx(value, abs=1e-12)
 
 
 def test_what_cannot_be_searched_is_refused(config, ingested, tmp_path):

@@ -16,6 +16,7 @@ from recsys.monitoring.list_profile import profile_lists
 from recsys.monitoring.options import MonitoringOptions
 from recsys.registry import tracking
 from recsys.registry.accepted import FORMAT
+from recsys.stages import read_json
 
 NOW = pipeline.datetime.fromisoformat("2024-09-01T00:00:00+00:00")
 
@@ -52,11 +53,11 @@ def watched(config, **gate):
 
 
 def checks_of(done):
-    return pipeline.read_json(done / "drift.json")["checks"]
+    return read_json(done / "drift.json")["checks"]
 
 
 def test_the_first_run_says_that_there_is_nothing_and_keeps_its_profiles(trained):
-    drift = pipeline.read_json(trained.report / "drift.json")
+    drift = read_json(trained.report / "drift.json")
     assert drift["verdict"] == "ok"
     assert [p["notes"] for p in drift["parts"].values()] == [
         ["the first run: there is no champion to compare with"]
@@ -77,7 +78,7 @@ def test_a_natural_week_passes_and_its_result_is_kept(later):
     done = watched(later())
     assert {c["scope"] for c in checks_of(done)} >= {"new", "history"}
     assert {c["verdict"] for c in checks_of(done)} == {"ok"}
-    assert pipeline.read_json(done / "drift.json")["reference"] == "version 1 of recsys"
+    assert read_json(done / "drift.json")["reference"] == "version 1 of recsys"
     before = (done / "drift.json").read_bytes()
     assert watched(later()) == done
     assert (done / "drift.json").read_bytes() == before
@@ -121,7 +122,7 @@ def test_switched_off_or_without_a_store_nothing_is_compared(later, small_config
     assert checks_of(watched(later(DOUBLED, enabled=False))) == []
     fresh = small_config(tmp_path / "fresh")
     (tmp_path / "fresh").mkdir()
-    assert "first run" in pipeline.read_json(watched(fresh) / "drift.json")["notes"][0]
+    assert "first run" in read_json(watched(fresh) / "drift.json")["notes"][0]
     assert not list((tmp_path / "fresh").glob("mlflow.db*")), "a question makes no store"
 
 

@@ -10,6 +10,7 @@ import click
 
 from recsys import cli_affinity, cli_drift, cli_due, cli_models, cli_offers, cli_score
 from recsys.errors import InputError
+from recsys.stages import read_json
 
 
 class Front(click.Group):
@@ -70,7 +71,7 @@ def ingest(config: str, settings: tuple[str, ...]) -> None:
     options = _load(config, settings)
     with progress_bar(1), step("ingest orders"):
         done = pipeline.ingest_orders(options, datetime.now(UTC))
-    console().print(intake_table(pipeline.read_json(done / "ingest.json")))
+    console().print(intake_table(read_json(done / "ingest.json")))
     click.echo(f"checked tables and refused rows: {done / 'checked'}")
 
 
@@ -78,23 +79,22 @@ def ingest(config: str, settings: tuple[str, ...]) -> None:
 @with_config
 def train(config: str, settings: tuple[str, ...]) -> None:
     """Train, evaluate, report and register, without Prefect."""
-    from recsys import pipeline, training
+    from recsys import training
     from recsys.progress import progress_bar
 
     options = _load(config, settings)
     with progress_bar(options.split.train_moments + 11):
         report, registered = training.train(options, datetime.now(UTC))
-    _close(pipeline.read_json(report / "metrics.json"), report.parent / "latest" / "report.html", registered)
+    _close(read_json(report / "metrics.json"), report.parent / "latest" / "report.html", registered)
 
 
 @main.command()
 @with_config
 def evaluate(config: str, settings: tuple[str, ...]) -> None:
     """Train and judge every contender on held-out orders and write the report; register nothing."""
-    from recsys import pipeline
 
     report = _report(config, settings)
-    _close(pipeline.read_json(report / "metrics.json"), report.parent / "latest" / "report.html", None)
+    _close(read_json(report / "metrics.json"), report.parent / "latest" / "report.html", None)
 
 
 @main.command()

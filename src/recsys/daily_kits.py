@@ -24,8 +24,8 @@ from recsys.moments.known import day_start
 from recsys.moments.purchases import Purchases
 from recsys.moments.reorder import fit_reorder
 from recsys.moments.reorder_model import ReorderModel
-from recsys.pipeline import NOW, TEST, read_json, write_json
-from recsys.stages import stage
+from recsys.pipeline import NOW, TEST
+from recsys.stages import read_json, stage, write_json
 
 DAY, TICK = timedelta(days=1), timedelta(microseconds=1)
 REORDER, NONE = "reorder", "none.json"

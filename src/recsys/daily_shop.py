@@ -27,8 +27,8 @@ from recsys.moments.reorder import expecting
 from recsys.moments.reorder_model import ReorderModel
 from recsys.offer_kits import KitStages, make_kit
 from recsys.offers.kit import OfferKit
-from recsys.pipeline import read_json
 from recsys.progress import step
+from recsys.stages import read_json
 
 DAY = timedelta(days=1)
 

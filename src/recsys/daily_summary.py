@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from recsys.folders import MANIFEST
-from recsys.pipeline import read_json
+from recsys.stages import read_json
 
 NAMES = {
     "by_trigger": "due by {}", "by_outcome": "of these {}", "refused": "refused by {}", "by_channel": "offers, {}",

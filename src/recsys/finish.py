@@ -26,7 +26,7 @@ from recsys.evaluation.commerce import of_orders, retention
 from recsys.evaluation.protocols import HYBRID
 from recsys.hashing import hash_id
 from recsys.leftovers import UNFINISHED_REPORT
-from recsys.pipeline import NOW, TEST, read_json, recipe, write_json
+from recsys.pipeline import NOW, TEST, recipe
 from recsys.recipes import Judged, compare_recipe
 from recsys.registry.figures import save_figures
 from recsys.registry.golden import Golden, golden_of
@@ -34,7 +34,7 @@ from recsys.registry.log_training import Training, git_commit
 from recsys.registry.register import attach_report, quiet, register
 from recsys.registry.report import build_report
 from recsys.serving.recommender import Recommender
-from recsys.stages import abandoned, seconds
+from recsys.stages import abandoned, read_json, seconds, write_json
 
 SHOWN_VERSIONS = ("recsys", "polars", "numpy", "scipy", "implicit", "lightgbm", "scikit-learn", "mlflow", "prefect")
 EVALUATED = (

@@ -33,12 +33,11 @@ from recsys.offer_tables import Shown, bundle_table, counted, dropped_table, off
 from recsys.offers.channels import CHANNELS, Batch, cart_bundles, customers_mail, page_items, product_pages
 from recsys.offers.kit import OfferKit
 from recsys.offers.options import OffersOptions
-from recsys.pipeline import read_json
 from recsys.progress import step
 from recsys.ranking.blend import by_block
 from recsys.registry.playbook_page import write_playbook
 from recsys.scoring.customers import file_digest, read_ids, who
-from recsys.stages import sweep
+from recsys.stages import read_json, sweep
 
 COPIES = ("out", "keep")  # options on which no content depends
 LIST = "offers.customers"

@@ -32,11 +32,10 @@ from recsys.hashing import hash_id, key_from_environment
 from recsys.moments.day import summed
 from recsys.moments.known import day_start
 from recsys.moments.outcomes import BY, LIST, acceptance, commerce, conversion_by, lists_of, outcomes
-from recsys.pipeline import read_json
 from recsys.progress import step
 from recsys.registry.offer_log_page import PAGE, share, write_log_page
 from recsys.registry.wording import label
-from recsys.stages import code_digest
+from recsys.stages import code_digest, read_json
 
 OUT = "moments.daily.log_out"
 OF_OFFERS = ("offer_shown", "offer_accepted", "offer_refused")

@@ -8,7 +8,6 @@ The CLI calls them; the flow wraps the same functions as tasks. `package` adds o
 them.
 """
 
-import json
 import os
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -16,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from recsys.config import Config, as_dict
@@ -27,36 +25,23 @@ from recsys.data.histories import TrainData
 from recsys.data.ingest import Checked, ingest, source_digest
 from recsys.data.interactions import lines_before, train_data
 from recsys.data.known_lines import KnownLines
-from recsys.data.splits import Moment, asked_orders, both_tasks, moments, sampled
+from recsys.data.splits import Moment, asked_orders, moments, sampled
 from recsys.data.store import load_train_data, save_train_data
 from recsys.data.sufficiency import Check, judge, require_sufficient
 from recsys.data.unknowns import load_unknowns, save_unknowns, unknowns
 from recsys.errors import InputError
-from recsys.evaluation.calibration import ProbabilityRows, calibration_records
-from recsys.evaluation.cold_start import cold_start_records
-from recsys.evaluation.examples import examples
+from recsys.evaluated import Exam, write_evaluation
 from recsys.evaluation.protocols import (
     HYBRID,
-    TASKS,
-    best_single,
-    choose_best,
-    contender_lists,
-    paired_records,
-    per_query,
-    records,
 )
-from recsys.evaluation.segments import segment_records
-from recsys.evaluation.value_lists import ValueLists, commerce_records
 from recsys.memory import block_size, require_memory
 from recsys.offers.kit_store import Shared, load_own
 from recsys.ranking.base_models import BaseModels, params
-from recsys.ranking.blend import BLOCK, Ranked
-from recsys.ranking.features import GROUPS
+from recsys.ranking.blend import BLOCK
 from recsys.ranking.hybrid import Hybrid
 from recsys.ranking.training_rows import TrainingRows
-from recsys.ranking.value import Worth
 from recsys.serving.recommender import Recommender
-from recsys.stages import stage
+from recsys.stages import read_json, stage, write_json
 from recsys.training_set import cart_and_new, moment_rows
 
 TEST, NOW = "test", "now"
@@ -274,83 +259,10 @@ def evaluate(config: Config, matrices: Path, fitted: Path, blended: Path) -> Pat
 
 
 def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: Path) -> None:
-    options = config.evaluation
     data, asked = load_moment(matrices, TEST)
     models, hybrid = BaseModels.load(fitted / "models"), Hybrid.load(blended / HYBRID)
-    tasks = both_tasks(asked, data)
-    chances = ProbabilityRows.of_sample(asked.height, options.seed)
-    by_value = ValueLists(Worth.of(data.facts.prices, data.facts.costs))
-
-    def watch(task: str, rows: np.ndarray, ranked: Ranked) -> None:
-        chances(task, rows, ranked)
-        by_value(task, rows, ranked)
-
-    lists = contender_lists(models, hybrid, tasks, max(options.ks), watch=watch, block=block_of(config, data))
-    content: Any = models["content"]
-    table = per_query(lists, tasks, options.ks, models.stats.share, content.vectors())
-    rows = records(table, lists, len(data.items), options)
-    best = choose_best(rows, options)
-    unknown = load_unknowns(matrices / TEST / "unknowns")
-    segments = segment_records(table, lists, tasks, data, unknown.categories, options)
-    segment, metric, k = options.primary_segment, options.primary_metric, options.primary_k
-    found = {
-        "records": rows,
-        "paired": paired_records(table, rows, options),
-        "groups": [r for r in segments if "baseline" in r and (r["metric"] == metric or r["of"] == "items")],
-        "primary": {
-            "task": TASKS[0] if options.primary_task == "both" else options.primary_task,
-            "segment": segment,
-            "metric": metric,
-            "k": k,
-        },
-        "primary_value": primary_value(rows, config, best),
-        "best": best,
-        "baseline_best_single": {t: best_single(rows, t, segment, metric, k) for t in TASKS},
-    }
-    write_json(out / "metrics.json", found)
-    counts = {c: np.bincount(lists[c, "next_basket", "all"][:, :10].ravel() + 1)[1:] for c in _contenders(rows)}
-    write_json(
-        out / "coverage.json", {c: {"counts": sorted(n[n > 0].tolist(), reverse=True)} for c, n in counts.items()}
-    )
-    write_json(out / "segments.json", segments)
-    write_json(out / "calibration.json", calibration_records(chances, tasks, lists, options.level))
-    write_json(out / "commerce.json", commerce_records(lists, by_value.lists(), tasks, data, options))
-    cold = cold_start_records(models, hybrid, data, tasks, lists, unknown, options)
-    write_json(out / "cold_start.json", cold)
-    share = hybrid.importances()
-    group_of = {feature: group for group, features in GROUPS.items() for feature in features}
-    write_json(
-        out / "importances.json", [{"feature": f, "group": group_of[f], "gain": gain} for f, gain in share.items()]
-    )
-    judged = Recommender.of(data, models, hybrid, HYBRID)
-    write_json(out / "examples.json", examples(judged, tasks, asked, options.examples, options.seed))
-    _write_per_query(table.columns, table.values, asked, out / "per_query.parquet")
-
-
-def _write_per_query(
-    columns: list[tuple[str, str, str, str, int]], values: dict[str, Any], asked: pl.DataFrame, file: Path
-) -> None:
-    """One row per query, one column per (contender, task, segment, metric, k)."""
-    table = asked.select("customer_id", "order_id")
-    for task, array in values.items():
-        names = ["|".join(map(str, c)) for c in columns if c[1] == task]
-        table = table.hstack(pl.DataFrame(array, schema=names))
-    table.write_parquet(file)
-
-
-def primary_value(rows: list[dict[str, Any]], config: Config, contender: str) -> float:
-    """The primary metric of a contender: of one task, or the mean of both."""
-    o = config.evaluation
-    tasks = TASKS if o.primary_task == "both" else (o.primary_task,)
-    wanted = (o.primary_segment, o.primary_metric, o.primary_k, contender)
-    found = [
-        r["value"] for r in rows if r["task"] in tasks and (r["segment"], r["metric"], r["k"], r["contender"]) == wanted
-    ]
-    return float(np.mean([v or 0.0 for v in found]))
-
-
-def _contenders(rows: list[dict[str, Any]]) -> list[str]:
-    return sorted({r["contender"] for r in rows})
+    exam = Exam(data, asked, load_unknowns(matrices / TEST / "unknowns"), models, hybrid, block_of(config, data))
+    write_evaluation(exam, config.evaluation, out)
 
 
 def package(
@@ -395,11 +307,3 @@ def recipe(config: Config) -> dict[str, Any]:
 
 def store(config: Config) -> Path:
     return Path(config.run.store)
-
-
-def write_json(file: Path, content: Any) -> None:
-    file.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-
-
-def read_json(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8"))

@@ -14,18 +14,10 @@ import polars as pl
 from recsys.config import Config, as_dict, read_config
 from recsys.evaluation.bootstrap import paired_ratio
 from recsys.evaluation.protocols import TASKS
-from recsys.pipeline import (
-    TEST,
-    blend,
-    build_matrices,
-    evaluate,
-    fit_models,
-    learn_moment,
-    read_json,
-    training_moments,
-)
+from recsys.pipeline import TEST, blend, build_matrices, evaluate, fit_models, learn_moment, training_moments
 from recsys.registry.guardrails import Figures, against_champion
 from recsys.registry.promotion import Comparison
+from recsys.stages import read_json
 
 
 @dataclass(frozen=True)

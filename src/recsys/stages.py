@@ -129,3 +129,11 @@ def remove(done: Path) -> None:
     with suppress(OSError):  # another process was quicker
         os.rename(done, doomed)
     shutil.rmtree(doomed, ignore_errors=True)
+
+
+def write_json(file: Path, content: Any) -> None:
+    file.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+
+
+def read_json(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))

@@ -30,21 +30,11 @@ from recsys.data.splits import Moment, SplitOptions, both_tasks, moments
 from recsys.errors import InputError
 from recsys.evaluation.metrics import count_relevant, find_hits, ranking_metrics
 from recsys.evaluation.protocols import HYBRID, TASKS, contender_lists, in_segment
-from recsys.pipeline import (
-    TEST,
-    blend,
-    build_matrices,
-    fit_models,
-    learn_moment,
-    load_moment,
-    read_json,
-    store,
-    training_moments,
-)
+from recsys.pipeline import TEST, blend, build_matrices, fit_models, learn_moment, load_moment, store, training_moments
 from recsys.ranking.base_models import BaseModels
 from recsys.ranking.hybrid import Hybrid
 from recsys.schemas import REJECTED
-from recsys.stages import seconds, stage
+from recsys.stages import read_json, seconds, stage
 
 NOT_OF_THE_PAST = ("unit_price", "unit_cost", "in_stock")  # columns of the catalog that are today's
 

@@ -22,11 +22,11 @@ from recsys.monitoring.list_checks import compare_lists
 from recsys.monitoring.list_profile import profile_lists
 from recsys.monitoring.order_checks import compare_orders
 from recsys.monitoring.order_profile import COLUMNS, profile_orders
-from recsys.pipeline import read_json, recipe, store, write_json
+from recsys.pipeline import recipe, store
 from recsys.registry.accepted import FORMAT, Accepted, accepted_run
 from recsys.registry.tracking import digest_of
 from recsys.serving.recommender import Recommender
-from recsys.stages import stage
+from recsys.stages import read_json, stage, write_json
 
 ORDERS, LISTS = "orders", "lists"
 PROFILED = ("recent_days", "category_level", "sample", "seed")  # options that a profile depends on

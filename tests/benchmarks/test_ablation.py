@@ -16,6 +16,7 @@ from recsys.ranking.features import FEATURES, GROUPS
 from recsys.ranking.hybrid import Hybrid
 from recsys.ranking.training_rows import TrainingRows
 from recsys.registry.run_files import select
+from recsys.stages import read_json
 
 NOW = datetime(2024, 9, 1, tzinfo=UTC)
 
@@ -64,7 +65,7 @@ def test_the_run_judges_with_everything_what_evaluate_judges(ablated):
     learned = [pipeline.learn_moment(config, matrices, name) for name in pipeline.training_moments(matrices)]
     fitted = pipeline.fit_models(config, matrices, pipeline.TEST)
     evaluated = pipeline.evaluate(config, matrices, fitted, pipeline.blend(config, learned))
-    theirs = pipeline.read_json(evaluated / "metrics.json")["records"]
+    theirs = read_json(evaluated / "metrics.json")["records"]
     for task, segment in FIGURES:
         what = {"contender": "hybrid", "task": task, "segment": segment, "metric": "recall", "k": K}
         ours = select(found["records"], **what)[0]
@@ -110,4 +111,4 @@ def test_the_run_writes_a_table(ablated, tmp_path):
     assert {row.count("|") for row in rows} == {8}
     pair = select(found["paired"], contender="without model als", task="cart", segment="new")[0]
     assert f"{pair['ratio']:.3f} ({pair['ratio_low']:.3f}–{pair['ratio_high']:.3f}) |" in rows[-1]
-    assert pipeline.read_json(tmp_path / "new" / "folder" / "metrics.json") == found
+    assert read_json(tmp_path / "new" / "folder" / "metrics.json") == found

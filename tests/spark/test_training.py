@@ -15,6 +15,7 @@ from recsys.ranking.base_models import SINGLES, BaseModels
 from recsys.registry.loaded import find_model
 from recsys.scoring import batch
 from recsys.scoring.summary import read_manifest
+from recsys.stages import read_json
 from tests.conftest import NOW
 from tests.models.test_contract import same_models
 from tests.scoring.conftest import WHEN, clock
@@ -53,7 +54,7 @@ def test_a_training_registers_a_champion(trained_on_spark):
     assert find_model(config.registry).version == str(registered["version"])
     for kind in ("learn", "fit"):
         for done in Path(config.run.store, kind).iterdir():
-            assert pipeline.read_json(done / "stage.json")["depends"]["engine"] == "spark"
+            assert read_json(done / "stage.json")["depends"]["engine"] == "spark"
     assert len(list(Path(config.run.store, "spark").iterdir())) == 4, "two training moments, the test, now"
 
 
@@ -92,7 +93,7 @@ def test_the_files_are_those_of_the_local_engine(scoring):
 
 def test_a_list_of_strange_and_known_customers_with_a_floor_and_hashed_ids(scoring, trained_on_spark, monkeypatch):
     config, _, _ = trained_on_spark
-    known = pipeline.read_json(next(Path(config.run.store, "matrices").glob("*/now/data/customers.json")))[:8]
+    known = read_json(next(Path(config.run.store, "matrices").glob("*/now/data/customers.json")))[:8]
     listed = Path(config.run.store, "ids.csv")
     strange = ["=1+1", "../../../etc/passwd", 'say ""hi""\nthere', "😀", "NA", "null", "1.0"]
     listed.write_text("customer_id\n" + "".join(f'"{one}"\n' for one in (*strange, *known)))

@@ -20,7 +20,7 @@ from recsys.config import Config, as_dict
 from recsys.errors import InputError
 from recsys.folders import published, refuse_unwritable
 from recsys.hashing import hash_id, key_from_environment
-from recsys.pipeline import store, write_json
+from recsys.pipeline import store
 from recsys.progress import step
 from recsys.registry.loaded import FoundModel, copy_model, find_model, load_model, recommender_of
 from recsys.scoring.asking import refuse_wrong_request, request_text
@@ -29,7 +29,7 @@ from recsys.scoring.customers import file_digest, ids_digest, in_partitions, rea
 from recsys.scoring.options import ScoringOptions
 from recsys.scoring.partitions import partition_places, read_plan, score_missing
 from recsys.scoring.publishing import Scored, publish
-from recsys.stages import stage, sweep
+from recsys.stages import stage, sweep, write_json
 
 WRITING = ("exports", "csv_separator", "csv_bom")  # options on which the exports alone depend
 
