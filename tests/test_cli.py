@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlflow
 import polars as pl
 import pytest
 import yaml
@@ -238,6 +239,25 @@ def test_recommend_answers_from_the_registered_champion(trained, written):
     assert "from: popular" in run(*words).output
     assert "k" in the_error(run(*words, "--options", '{"k": -3}'))
     assert "no_such" in the_error(run(*words, "--model", "models:/no_such@champion"))
+
+
+OLDER = """
+import mlflow, pandas as pd
+
+class Older(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return pd.DataFrame({"item_ids": [["1"]], "scores": [[1.0]], "error": [""]})
+
+mlflow.models.set_model(Older())
+"""
+
+
+def test_recommend_says_that_a_model_is_older(trained, written, tmp_path):
+    (tmp_path / "older.py").write_text(OLDER)
+    mlflow.pyfunc.save_model(tmp_path / "older", python_model=tmp_path / "older.py", model_config={"warm": True})
+    config = written(registry__tracking_uri=trained.config.registry.tracking_uri)
+    line = the_error(run("recommend", "--config", config, "--model", tmp_path / "older"))
+    assert "older is of an older recsys and answers without fallback, model_version, offers, probabilities" in line
 
 
 def test_recommend_before_any_training_says_what_to_run(trained, written):

@@ -15,6 +15,7 @@ from recsys.errors import InputError
 from recsys.registry import tracking
 from recsys.registry.options import RegistryOptions
 from recsys.registry.serve import champion_uri
+from recsys.registry.served import SIGNATURE
 
 
 def ask_model(
@@ -36,6 +37,9 @@ def ask_model(
         ) from None
     rows = pd.DataFrame({"customer_id": [customer or ""], "basket": [basket], "options": [request]})
     answer = loaded.predict(rows).to_dict("records")[0]
+    lacking = sorted({*SIGNATURE.outputs.input_names()} - {*answer})
+    if lacking:
+        raise InputError(f"{uri} is of an older recsys and answers without {', '.join(lacking)}; train again")
     if answer["error"]:
         raise InputError(answer["error"])
     recommender = loaded.unwrap_python_model().recommender
