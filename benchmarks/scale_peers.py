@@ -234,6 +234,7 @@ def rows(at: dict[str, Path]) -> Callable[[], Any]:
     from recsys.ranking.base_models import cart_scores, history_scores
     from recsys.ranking.candidates import candidates
     from recsys.ranking.features import features
+    from recsys.ranking.hybrid import HybridOptions
 
     data, models = _fitted(at)
     blocks = []
@@ -244,7 +245,7 @@ def rows(at: dict[str, Path]) -> Callable[[], Any]:
     def work() -> Callable[[float, float], dict[str, float]]:
         made = 0
         for queries, sources in blocks:
-            found = candidates(sources, queries, 75)
+            found = candidates(sources, queries, HybridOptions().proposals)
             made += len(features(found, queries, models))
         return lambda _, used: {"million_rows_a_minute_and_core": made / used * 60 / 1e6}
 

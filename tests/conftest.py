@@ -36,7 +36,7 @@ from recsys.serving.recommender import Recommender
 from recsys.training_set import moment_rows
 
 MOMENT = datetime(2024, 7, 1, tzinfo=UTC)  # of `tiny_orders`
-FEW = {"per_cart_source": 30, "per_history_source": 30}
+FEW = {"per_cart_source": 30, "per_history_source": 20}
 FLOWS = "tests/flows/"
 LEARNED = HybridOptions(trees=25, min_leaf=20, **FEW, negatives=0.5, threads=1)
 CATALOG = dict.fromkeys(schemas.Catalog.columns(), pl.String) | {

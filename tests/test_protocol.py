@@ -118,7 +118,7 @@ def judged(small_shop, fitted):
         item_knn=ItemKnn(min_joint=1), user_knn=UserKnn(k=NEIGHBOURS), als=Als(factors=4, iterations=1)
     )
     models = BaseModels.fit(small_shop.data, options)
-    lists = contender_lists(models, fitted.hybrid, small_shop.tasks, max(KS), 30)
+    lists = contender_lists(models, fitted.hybrid, small_shop.tasks, max(KS))
     return lists, per_query(lists, small_shop.tasks, KS, models.stats.share, models["content"].vectors())
 
 

@@ -11,8 +11,8 @@ from recsys import pipeline
 from recsys.config import Config
 from recsys.data.splits import SplitOptions
 from recsys.errors import InputError
-from recsys.evaluated import primary_value
 from recsys.evaluation.protocols import HYBRID
+from recsys.judging import primary_value
 from recsys.stages import read_json
 from recsys.validation_moments import judge_recipe, orders_before, validation_moments
 

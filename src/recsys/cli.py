@@ -92,7 +92,6 @@ def train(config: str, settings: tuple[str, ...]) -> None:
 @with_config
 def evaluate(config: str, settings: tuple[str, ...]) -> None:
     """Train and judge every contender on held-out orders and write the report; register nothing."""
-
     report = _report(config, settings)
     _close(read_json(report / "metrics.json"), report.parent / "latest" / "report.html", None)
 

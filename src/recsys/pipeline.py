@@ -30,10 +30,8 @@ from recsys.data.store import load_train_data, save_train_data
 from recsys.data.sufficiency import Check, judge, require_sufficient
 from recsys.data.unknowns import load_unknowns, save_unknowns, unknowns
 from recsys.errors import InputError
-from recsys.evaluated import Exam, write_evaluation
-from recsys.evaluation.protocols import (
-    HYBRID,
-)
+from recsys.evaluation.protocols import HYBRID
+from recsys.judging import HeldOut, write_evaluation
 from recsys.memory import block_size, require_memory
 from recsys.offers.kit_store import Shared, load_own
 from recsys.ranking.base_models import BaseModels, params
@@ -251,18 +249,15 @@ def ready_models(config: Config, matrices: Path, name: str) -> dict[str, Any]:
 
 def evaluate(config: Config, matrices: Path, fitted: Path, blended: Path) -> Path:
     """Judge every contender on the held-out orders: records, paired differences, examples, coverage."""
-    depends = {
-        "from": [matrices.name, fitted.name, blended.name],
-        "evaluation": as_dict(config.evaluation),
-    }
+    depends = {"from": [matrices.name, fitted.name, blended.name], "evaluation": as_dict(config.evaluation)}
     return stage(store(config), "evaluate", depends, lambda out: _evaluate(config, matrices, fitted, blended, out))
 
 
 def _evaluate(config: Config, matrices: Path, fitted: Path, blended: Path, out: Path) -> None:
     data, asked = load_moment(matrices, TEST)
     models, hybrid = BaseModels.load(fitted / "models"), Hybrid.load(blended / HYBRID)
-    exam = Exam(data, asked, load_unknowns(matrices / TEST / "unknowns"), models, hybrid, block_of(config, data))
-    write_evaluation(exam, config.evaluation, out)
+    held_out = HeldOut(data, asked, load_unknowns(matrices / TEST / "unknowns"))
+    write_evaluation(held_out, models, hybrid, config.evaluation, block_of(config, data), out)
 
 
 def package(

@@ -160,9 +160,7 @@ def judge_recipe(config: Config, validations: list[Validation]) -> Judged:
 
 def _values(config: Config, matrices: Path, fitted: Path, blended: Path) -> Path:
     primary = {k: v for k, v in as_dict(config.evaluation).items() if k.startswith("primary_")}
-    depends = {
-        "from": [matrices.name, fitted.name, blended.name], "primary": primary,
-    }  # fmt: skip
+    depends = {"from": [matrices.name, fitted.name, blended.name], "primary": primary}
     return stage(store(config), "trial", depends, lambda out: _write_values(config, matrices, fitted, blended, out))
 
 

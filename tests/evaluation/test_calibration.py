@@ -162,7 +162,7 @@ def test_the_lists_show_every_candidate_to_the_watch_and_do_not_change(fitted, s
         chance = 1 / (1 + np.exp(-block.scores))
         seen(task, rows, SimpleNamespace(candidates=block.candidates, probabilities=chance))
 
-    given_ = (fitted.models, fitted.hybrid, small_shop.tasks, 10, 30)
+    given_ = (fitted.models, fitted.hybrid, small_shop.tasks, 10)
     lists, plain = contender_lists(*given_, watch=watch), contender_lists(*given_)
     assert all(np.array_equal(lists[key], plain[key]) for key in plain)
     found = calibration_records(seen, small_shop.tasks, lists)

@@ -82,9 +82,9 @@ def test_strangers_have_no_history_and_the_same_order_split(small_shop):
 @pytest.fixture(scope="module")
 def records(fitted, small_shop):
     shop = small_shop
-    lists = contender_lists(fitted.models, fitted.hybrid, shop.tasks, 20, 30)
+    lists = contender_lists(fitted.models, fitted.hybrid, shop.tasks, 20)
     found = unknowns(shop.orders, shop.catalog, shop.test, shop.data, shop.asked)
-    given = (fitted.models, fitted.hybrid, 30, shop.data, shop.tasks, lists)
+    given = (fitted.models, fitted.hybrid, shop.data, shop.tasks, lists)
     return cold_start_records(*given, found, OPTIONS)
 
 
@@ -113,8 +113,8 @@ def test_nothing_known_makes_frequency_popularity_and_leaves_popularity_as_it_is
 
 
 def test_a_shop_without_strangers_says_so(fitted, small_shop):
-    lists = contender_lists(fitted.models, fitted.hybrid, small_shop.tasks, 10, 30)
-    given = (fitted.models, fitted.hybrid, 30, small_shop.data, small_shop.tasks, lists)
+    lists = contender_lists(fitted.models, fitted.hybrid, small_shop.tasks, 10)
+    given = (fitted.models, fitted.hybrid, small_shop.data, small_shop.tasks, lists)
     rows = cold_start_records(*given, unknown(), OPTIONS)
     assert {r["n"] for r in rows if r["bucket"] in (NEWCOMERS, UNSOLD)} == {0}
     assert {r["value"] for r in rows if r["bucket"] in (NEWCOMERS, UNSOLD)} == {None}

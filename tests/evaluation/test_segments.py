@@ -131,7 +131,7 @@ def test_a_bucket_without_queries_has_no_value():
 @pytest.fixture(scope="module")
 def records(fitted, small_shop):
     models, tasks = fitted.models, small_shop.tasks
-    lists = contender_lists(models, fitted.hybrid, tasks, 10, 30)
+    lists = contender_lists(models, fitted.hybrid, tasks, 10)
     table = per_query(lists, tasks, (10,), models.stats.share, models["content"].vectors())
     names = category_names(small_shop.data, small_shop.catalog)
     return table, segment_records(table, lists, tasks, small_shop.data, names, OPTIONS)
@@ -159,7 +159,7 @@ def test_every_dimension_is_there_and_carts_only_in_their_task(records):
 
 def test_another_primary_metric_adds_groups_of_queries_only(fitted, small_shop):
     tasks = {"next_basket": small_shop.tasks["next_basket"]}
-    lists = contender_lists(fitted.models, fitted.hybrid, tasks, 10, 30)
+    lists = contender_lists(fitted.models, fitted.hybrid, tasks, 10)
     vectors = sp.csr_matrix((len(small_shop.data.items), 1), dtype=np.float32)
     table = per_query(lists, tasks, (10,), fitted.models.stats.share, vectors)
     rows = segment_records(

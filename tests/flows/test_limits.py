@@ -1,6 +1,7 @@
 """A limit of time holds, also where Python gets no say."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,10 +53,47 @@ def test_an_error_that_got_lost_is_raised_again(monkeypatch):
     went: list[str] = []
     lost: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda told: lost.append(told.object))
-    with pytest.raises(TimeLimitError), time_limit(0.1 / 3600, again=0.3):
+    with pytest.raises(TimeLimitError), time_limit(0.5 / 3600, again=0.3):
         work()
     assert went == ["callback", "on"]
     assert lost == [slow]
+
+
+def test_a_clean_up_may_take_longer():
+    done = []
+
+    def work() -> None:
+        try:
+            time.sleep(30)
+        finally:
+            try:
+                time.sleep(0.4)
+                done.append("one")
+                raise ValueError("of the clean-up")
+            finally:
+                time.sleep(0.4)
+                done.append("two")
+
+    with pytest.raises(ValueError, match="of the clean-up"), time_limit(0.1 / 3600, again=0.1):
+        work()
+    assert done == ["one", "two"]
+    with pytest.raises(TimeLimitError), time_limit(0.1 / 3600, again=0.1):
+        time.sleep(30)
+
+
+def test_an_alarm_of_another_is_left_alone():
+    """Prefect watches from a thread then; `time_limit` must not touch a timer that it did not set."""
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 60)
+    try:
+        with time_limit(1):
+            pass
+        left, interval = signal.getitimer(signal.ITIMER_REAL)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert left > 50
+    assert interval == 0
 
 
 def test_its_own_errors_pass_through():

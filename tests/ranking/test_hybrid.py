@@ -19,7 +19,7 @@ from recsys.training_set import SHORT, moment_rows, training_rows
 from tests.conftest import FEW
 
 AT = {name: place for place, name in enumerate(FEATURES)}
-THIRTY = HybridOptions(**FEW).proposals
+PROPOSALS = HybridOptions(**FEW).proposals
 OPTIONS = HybridOptions(trees=15, min_leaf=5, threads=1)
 
 
@@ -212,7 +212,7 @@ def lesson(small_shop, fitted):
 
 
 def test_training_rows_keep_every_bought_candidate(lesson):
-    whole, some = (training_rows(*lesson, THIRTY, share, 0) for share in (1.0, 0.3))
+    whole, some = (training_rows(*lesson, PROPOSALS, share, 0) for share in (1.0, 0.3))
     for rows in (whole, some):
         assert rows.x.shape == (len(rows.y), len(FEATURES))
         assert rows.sizes.sum() == len(rows.y)
@@ -224,8 +224,8 @@ def test_training_rows_keep_every_bought_candidate(lesson):
 def test_answers_of_training_rows_are_the_bought_candidates(lesson):
     models, asks = lesson
     histories = asks[0].histories
-    found = candidates(history_scores(models, histories) | cart_scores(models, histories), histories, THIRTY)
-    whole = training_rows(models, asks[:1], THIRTY, 1.0, 0)
+    found = candidates(history_scores(models, histories) | cart_scores(models, histories), histories, PROPOSALS)
+    whole = training_rows(models, asks[:1], PROPOSALS, 1.0, 0)
     relevant = asks[0].relevant.toarray() > 0
     assert whole.relevant.tolist() == relevant.sum(axis=1).tolist()
     assert whole.sizes.tolist() == np.bincount(found.query, minlength=len(histories)).tolist()
@@ -236,7 +236,7 @@ def test_answers_of_training_rows_are_the_bought_candidates(lesson):
 
 
 def test_sampling_is_seeded(lesson):
-    a, b, c = (training_rows(*lesson, THIRTY, 0.2, seed) for seed in (3, 3, 4))
+    a, b, c = (training_rows(*lesson, PROPOSALS, 0.2, seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(a.x, b.x)
     assert a.x.shape != c.x.shape or not np.array_equal(a.x, c.x, equal_nan=True)
 
@@ -329,3 +329,11 @@ def test_lists_are_the_best_scores(small_shop, fitted):
         np.testing.assert_array_equal(scores[q], best)
         place = dict(zip(ranked.candidates.item[mine].tolist(), ranked.scores[mine], strict=True))
         assert [place[i] for i in items[q].tolist()] == best.tolist()
+
+
+def test_sources_of_the_cart_and_of_the_history_propose_numbers_of_their_own():
+    found = HybridOptions(per_cart_source=3, per_history_source=2).proposals
+    assert found == {
+        "popularity": 2, "frequency": 2, "tifu_knn": 2, "user_knn": 2, "item_knn_history": 2, "type_knn_history": 2,
+        "content_history": 2, "als": 2, "basket_knn": 3, "item_knn_cart": 3, "type_knn_cart": 3, "content_cart": 3,
+    }  # fmt: skip

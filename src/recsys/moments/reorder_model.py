@@ -83,28 +83,28 @@ class ReorderModel:
     @classmethod
     def load(cls, directory: Path) -> "ReorderModel":
         """InputError where it was saved with other features than those of now."""
+        import lightgbm as lgb
+
         facts = json.loads((directory / "reorder.json").read_text())
         if tuple(facts["features"]) != FEATURES:
             raise InputError(f"{directory} was learned from other features; fit the reorder model again")
         lines = {int(days): (float(a), float(b)) for days, (a, b) in facts["lines"].items()}
         given = {f.name: facts["options"][f.name] for f in fields(ReorderOptions)}
         options = ReorderOptions(**given | {"horizons": tuple(given["horizons"])})
-        import lightgbm as lgb
-
         boosters = {days: lgb.Booster(model_file=directory / f"{days}.txt") for days in lines}
         return cls(datetime.fromisoformat(facts["at"]), options, boosters, lines)
 
 
 def boost(x: Floats, y: np.ndarray, options: ReorderOptions) -> "lgb.Booster":
     """Trees on (m, len(FEATURES)) rows; the same rows give the same trees."""
+    import lightgbm as lgb
+
     parameters: dict[str, Any] = {
         "objective": "binary", "num_leaves": options.leaves, "learning_rate": options.learning_rate,
         "min_data_in_leaf": max(1, min(options.min_leaf, len(x) // 50)), "feature_fraction": 0.5,
         "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 5.0, "seed": options.seed, "verbosity": -1,
         "num_threads": options.threads, "deterministic": True, "force_row_wise": True,
     }  # fmt: skip
-    import lightgbm as lgb
-
     rows = lgb.Dataset(x, y.astype(np.float32), feature_name=list(FEATURES), params=parameters)
     return lgb.train(parameters, rows, options.trees)
 
@@ -118,6 +118,8 @@ def raw_odds(booster: "lgb.Booster", x: Floats, threads: int) -> Floats:
 
 def calibration_line(raw: Floats, y: np.ndarray) -> tuple[float, float]:
     """(a, b) of the likeliest log odds a + b · raw; Platt's smoothed targets keep both finite."""
+    from scipy.optimize import minimize
+
     positive = int(y.sum())
     target = np.where(y, (positive + 1) / (positive + 2), 1 / (len(y) - positive + 2))
 
@@ -125,8 +127,6 @@ def calibration_line(raw: Floats, y: np.ndarray) -> tuple[float, float]:
         odds = w[0] + w[1] * raw
         error = 1 / (1 + np.exp(-np.clip(odds, -500, 500))) - target
         return float((np.logaddexp(0, odds) - target * odds).mean()), np.array([error.mean(), (error * raw).mean()])
-
-    from scipy.optimize import minimize
 
     found = minimize(loss, np.array([0.0, 1.0]), jac=True, method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-8})
     return float(found.x[0]), float(found.x[1])

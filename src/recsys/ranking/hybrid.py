@@ -192,10 +192,10 @@ def _boosters(
     rows: TrainingRows, kept: np.ndarray, objectives: tuple[str, ...], before: tuple[str, ...], options: HybridOptions
 ) -> "dict[str, lgb.Booster]":
     """A booster per objective, each time of another seed; the objectives `before` have theirs."""
-    if not objectives:
-        return {}
     import lightgbm as lgb
 
+    if not objectives:
+        return {}
     data = _dataset(rows, kept, kept_columns(options.drop), options)
     seen, reader = Counter(before), None if before else reader_of(objectives)
     out = {}

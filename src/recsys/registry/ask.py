@@ -1,6 +1,7 @@
 """Ask a registered model from the command line."""
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,17 +30,17 @@ def ask_model(
     tracking.connect(options)
     try:
         # the warnings suppressed compare versions, and list every package: a fifth of the time
-        with _hidden("sklearn"):  # LightGBM takes it in where it lies, for .7 s; a served model has none either
+        with _quiet(), _hidden("sklearn"):  # LightGBM takes it in where it lies, for .7 s; a served model has none
             loaded = mlflow.pyfunc.load_model(uri, suppress_warnings=True, model_config={"warm": False})
-    except mlflow.exceptions.MlflowException as error:
+    except (mlflow.exceptions.MlflowException, ImportError) as error:
         raise InputError(
-            f"cannot load {uri} from {redact(options.tracking_uri)}: {error.message}; recsys models lists what is there"
+            f"cannot load {uri} from {redact(options.tracking_uri)}: {error}; recsys models lists what is there"
         ) from None
     rows = pd.DataFrame({"customer_id": [customer or ""], "basket": [basket], "options": [request]})
     answer = loaded.predict(rows).to_dict("records")[0]
     lacking = sorted({*SIGNATURE.outputs.input_names()} - {*answer})
     if lacking:
-        raise InputError(f"{uri} is of an older recsys and answers without {', '.join(lacking)}; train again")
+        raise InputError(f"{uri} answers without {', '.join(lacking)}: no model of this version of recsys; train again")
     if answer["error"]:
         raise InputError(answer["error"])
     recommender = loaded.unwrap_python_model().recommender
@@ -49,6 +50,18 @@ def ask_model(
     if customer and customer not in recommender.customers:
         unknown.insert(0, customer)
     return answer, names, unknown
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """MLflow warns where a model was logged before `warm` could be chosen."""
+    logger = logging.getLogger("mlflow.pyfunc")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

@@ -39,45 +39,47 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Exam:
-    """The moment, the orders asked there, what was unknown before it, who is judged, and how many at once."""
+class HeldOut:
+    """What was known at a moment, the orders asked behind it, and what of them was unknown."""
 
     data: TrainData
     asked: pl.DataFrame
     unknown: Unknowns
-    models: BaseModels
-    hybrid: Hybrid
-    block: int
 
 
-def write_evaluation(exam: Exam, options: EvaluationOptions, out: Path) -> None:
-    """Records, paired differences, segments, calibration, worth, cold start, coverage, examples, values per query."""
-    data, models, hybrid = exam.data, exam.models, exam.hybrid
-    tasks = both_tasks(exam.asked, data)
-    chances = ProbabilityRows.of_sample(exam.asked.height, options.seed)
+def write_evaluation(
+    held_out: HeldOut, models: BaseModels, hybrid: Hybrid, options: EvaluationOptions, block: int, out: Path
+) -> None:
+    """Records, paired differences, segments, calibration, worth, cold start, coverage, examples, values per query.
+
+    `block` queries are asked at once.
+    """
+    data = held_out.data
+    tasks = both_tasks(held_out.asked, data)
+    chances = ProbabilityRows.of_sample(held_out.asked.height, options.seed)
     by_value = ValueLists(Worth.of(data.facts.prices, data.facts.costs))
 
     def watch(task: str, rows: np.ndarray, ranked: Ranked) -> None:
         chances(task, rows, ranked)
         by_value(task, rows, ranked)
 
-    lists = contender_lists(models, hybrid, tasks, max(options.ks), watch=watch, block=exam.block)
+    lists = contender_lists(models, hybrid, tasks, max(options.ks), watch=watch, block=block)
     content: Any = models["content"]
     table = per_query(lists, tasks, options.ks, models.stats.share, content.vectors())
     rows = records(table, lists, len(data.items), options)
-    segments = segment_records(table, lists, tasks, data, exam.unknown.categories, options)
+    segments = segment_records(table, lists, tasks, data, held_out.unknown.categories, options)
     metrics = _verdicts(rows, segments, options) | {"records": rows, "paired": paired_records(table, rows, options)}
     write_json(out / "metrics.json", metrics)
     write_json(out / "coverage.json", _coverage(lists))
     write_json(out / "segments.json", segments)
     write_json(out / "calibration.json", calibration_records(chances, tasks, lists, options.level))
     write_json(out / "commerce.json", commerce_records(lists, by_value.lists(), tasks, data, options))
-    cold = cold_start_records(models, hybrid, data, tasks, lists, exam.unknown, options)
+    cold = cold_start_records(models, hybrid, data, tasks, lists, held_out.unknown, options)
     write_json(out / "cold_start.json", cold)
     write_json(out / "importances.json", _importances(hybrid))
     judged = Recommender.of(data, models, hybrid, HYBRID)
-    write_json(out / "examples.json", examples(judged, tasks, exam.asked, options.examples, options.seed))
-    _write_per_query(table.columns, table.values, exam.asked, out / "per_query.parquet")
+    write_json(out / "examples.json", examples(judged, tasks, held_out.asked, options.examples, options.seed))
+    _write_per_query(table.columns, table.values, held_out.asked, out / "per_query.parquet")
 
 
 def _verdicts(rows: list[Row], segments: list[Row], options: EvaluationOptions) -> Row:
