@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from ..data.histories import Csr, Floats, Ints, TrainData
 from ..data.rewind import rewind
@@ -81,6 +80,8 @@ def choice_weights(x: Floats, bought: np.ndarray, sizes: Ints, ridge: float) -> 
 
     Weights are of the features as they are; the penalty is of weights of standardised ones.
     """
+    from scipy.optimize import minimize  # options are read without it
+
     scale = np.maximum(x.std(axis=0), 1e-9)
     z = (x - x.mean(axis=0)) / scale
     query = np.repeat(np.arange(len(sizes)), sizes)
