@@ -16,6 +16,7 @@ from recsys.registry.wording import label, metric_name, segment_name, task_name
 
 METRIC = "recall"
 ROW_HEIGHT = 3.0  # inches
+LABELS = 4  # days under a panel that do not touch
 
 
 def save_plots(found: Row, out: Path) -> list[Path]:
@@ -100,7 +101,9 @@ def _limits(rows: list[Row]) -> tuple[float, float]:
 
 def _window_axis(ax: Axes, cuts: list[str], at: tuple[str, str]) -> None:
     ax.set_xlim(-0.5, len(cuts) - 0.5)
-    ax.set_xticks(range(len(cuts)), [cut[5:] for cut in cuts])
+    step = -(-len(cuts) // LABELS)
+    said = [cut[5:] if (len(cuts) - 1 - at) % step == 0 else "" for at, cut in enumerate(cuts)]
+    ax.set_xticks(range(len(cuts)), said)
     ax.grid(axis="x", visible=False)
     ax.set_title(f"{task_name(at[0])}, {segment_name(at[1])}")
     ax.tick_params(axis="y", labelcolor=MUTED)
