@@ -5,7 +5,8 @@
 `mlflow models serve` is started as `make serve` starts it: loopback, one worker, one BLAS thread. One connection is
 kept and one request is under way at a time; each is asked over HTTP, then in process, so that whatever else the machine
 does meets both alike. The first requests of each kind warm both up and are not counted. Fails where the two answers
-differ. Run with OPENBLAS_NUM_THREADS=1, as the server does.
+differ. Then CLIENTS ask at the same time, each over a connection of its own, by customer and cart. Run with
+OPENBLAS_NUM_THREADS=1 and RECSYS_THREADS=2, as the server does; it inherits another RECSYS_THREADS.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from typing import Any
@@ -30,6 +32,7 @@ from recsys.registry.serve import champion_uri, serve_command, serve_environment
 
 HOST = "127.0.0.1"
 WARM_UP = 20  # requests of each kind
+CLIENTS = 4
 PATIENCE = 120.0  # seconds for the server to answer
 
 
@@ -43,7 +46,9 @@ def main() -> None:
     uri = given.model or champion_uri(options)
     mlflow.set_tracking_uri(options.tracking_uri)
     with served(options, uri) as connection:
-        measure(connection, mlflow.pyfunc.load_model(uri), given.requests)
+        model = mlflow.pyfunc.load_model(uri)
+        measure(connection, model, given.requests)
+        crowd(connection.port, model.unwrap_python_model().recommender, given.requests)
 
 
 @contextmanager
@@ -97,6 +102,27 @@ def measure(connection: HTTPConnection, model: Any, requests: int) -> None:
             assert told == here.to_dict("records"), row
         tell(f"{kind} over HTTP", over_http[WARM_UP:])
         tell(f"{kind} in process", in_process[WARM_UP:])
+
+
+def crowd(port: int, known: Any, requests: int) -> None:
+    """CLIENTS that ask `requests` times each at the same time: answers a second, and how long one waits."""
+
+    def client(number: int) -> list[float]:
+        rng, connection, took = np.random.default_rng(number), HTTPConnection(HOST, port, timeout=60), []
+        for _ in range(requests):
+            row = request(known, "both", rng)
+            before = time.perf_counter()
+            ask(connection, row)
+            took.append((time.perf_counter() - before) * 1e3)
+        connection.close()
+        return took
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(client, range(CLIENTS)))  # warms up
+        began = time.perf_counter()
+        took = np.concatenate(list(pool.map(client, range(CLIENTS))))
+    tell(f"{CLIENTS} clients", list(took))
+    print(f"{CLIENTS} clients: {len(took) / (time.perf_counter() - began):.0f} answers/s")
 
 
 def ask(connection: HTTPConnection, row: dict[str, Any]) -> list[dict[str, Any]]:

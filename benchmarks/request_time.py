@@ -4,7 +4,7 @@
 
 Also the ranker's share, many requests in one call by one process, and memory. implicit ranks all items by the factors
 of the champion's ALS, computing the customer's anew as ours does: no other models, no rules, no reasons.
-Run with OPENBLAS_NUM_THREADS=1, as a server should be.
+Run with OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive RECSYS_THREADS=2, as `recsys serve` does.
 """
 
 import argparse

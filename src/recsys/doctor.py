@@ -24,6 +24,7 @@ from recsys.data.sources import REMOTE, find_files
 from recsys.errors import InputError
 from recsys.health import Check, Finding, Level, Patient, answers, megabytes
 from recsys.leftovers import leftovers, remove_leftovers
+from recsys.processes import usable_cores
 from recsys.store_health import registry
 
 SHOWN = 5
@@ -116,7 +117,7 @@ def _unlike(pin: Requirement) -> str:
 def _threads(_: Patient) -> Iterator[Finding]:
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY")
     told = ", ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ) or "none set"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     asked = os.environ.get("OMP_NUM_THREADS", "1")
     many = asked.isdigit() and int(asked) > cores
     remedy = f"export OMP_NUM_THREADS={cores}" if many else ""

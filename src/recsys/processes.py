@@ -1,9 +1,20 @@
-"""Which process made a thing, and whether it still runs: for folders, runs and servers that outlive their maker."""
+"""Which process made a thing, and whether it still runs; and how many cores a process has."""
 
 import os
 import platform
 import time
 from pathlib import Path
+
+CPU_LIMIT = "/sys/fs/cgroup/cpu.max"  # of a container: microseconds of CPU in a period, or max, and the period
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: of the machine, or of the container where that has fewer."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed, _, period = Path(CPU_LIMIT).read_text().strip().partition(" ") if Path(CPU_LIMIT).is_file() else ("",) * 3
+    if allowed.isdigit() and period.isdigit():
+        cores = min(cores, int(allowed) // int(period))
+    return max(1, cores)
 
 
 def alive(pid: int) -> bool:

@@ -157,7 +157,7 @@ def test_the_readmes_curl_is_answered(server, judged):
     assert [answer["fallback"] for answer in answers] == ["personal", "personal", "cart"]
 
 
-def test_make_serve_serves_the_champion_with_one_worker(trained):
+def test_make_serve_serves_the_champion_with_one_worker(trained, monkeypatch):
     done = subprocess.run(
         ["make", "-n", "-o", ".venv/ready", "serve", "PORT=5099", "CONFIG=shop.yaml"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -172,6 +172,9 @@ def test_make_serve_serves_the_champion_with_one_worker(trained):
     environment = serve_environment(trained.config.registry)
     assert environment.items() >= ENVIRONMENT.items()
     assert environment["OPENBLAS_NUM_THREADS"] == "1"
+    assert environment["RECSYS_THREADS"] in ("1", "2")
+    monkeypatch.setenv("RECSYS_THREADS", "7")
+    assert serve_environment(trained.config.registry)["RECSYS_THREADS"] == "7"
     assert environment["PATH"].split(":")[0] == str(Path(sys.executable).parent)
     assert environment["MLFLOW_TRACKING_URI"] == trained.config.registry.tracking_uri
 

@@ -7,6 +7,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 
 import mlflow
+import pytest
 from packaging.requirements import Requirement
 
 from recsys.registry import tracking
@@ -49,6 +50,21 @@ def test_the_warm_up_can_be_left_out(judged, trained):
     assert made == [True, False]
     version = [one.predict([{"options": "{"}])["model_version"].item() for one in (ready, cold)]
     assert version[0] == version[1] != ""
+
+
+def test_the_environment_says_on_how_many_threads_a_request_is_judged(judged, trained, monkeypatch):
+    tracking.connect(trained.config.registry)
+    asked = [{"customer_id": "00001", "basket": ["P0001"]}]
+    answers = []
+    for threads in ("1", "2"):
+        monkeypatch.setenv("RECSYS_THREADS", threads)
+        model = mlflow.pyfunc.load_model(judged.uri, model_config={"warm": False})
+        assert model.unwrap_python_model().recommender.threads == int(threads)
+        answers.append(model.predict(asked).to_dict("records"))
+    assert answers[0] == answers[1]
+    monkeypatch.setenv("RECSYS_THREADS", "all")
+    with pytest.raises(ValueError, match="RECSYS_THREADS='all'; give a number from 1 to 64"):
+        mlflow.pyfunc.load_model(judged.uri)
 
 
 def closure(names: tuple[str, ...]) -> set[str]:

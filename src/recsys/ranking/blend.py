@@ -49,15 +49,16 @@ def rank(
     queries: Histories,
     barred: np.ndarray | None = None,
     sources: dict[str, Floats] | None = None,
+    threads: int = 1,
 ) -> Ranked:
     """Score every candidate of a block of queries; `barred` bool (n, n_items) are never listed.
 
-    `sources` are the scores of all sources where the caller has them already.
+    `sources` are the scores of all sources where the caller has them already; `threads` are LightGBM's.
     """
     sources = sources or history_scores(models, queries) | cart_scores(models, queries)
     found = candidates(sources, queries, hybrid.proposals, barred)
     x = features(found, queries, models)
-    return Ranked(found, x, *hybrid.judge(x, found.query, queries.has_cart))
+    return Ranked(found, x, *hybrid.judge(x, found.query, queries.has_cart, threads))
 
 
 def lists(ranked: Ranked, n_queries: int, k: int) -> tuple[Ints, Floats]:

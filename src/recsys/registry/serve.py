@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from recsys.errors import InputError
+from recsys.processes import usable_cores
 from recsys.registry.options import RegistryOptions
 
 ENVIRONMENT = {
@@ -13,6 +14,7 @@ ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",  # the model holds none
     "OPENBLAS_NUM_THREADS": "1",  # threads of BLAS would wait for each other under load
+    "OMP_WAIT_POLICY": "passive",  # LightGBM's sleep between requests; they would spin
 }
 
 
@@ -43,6 +45,10 @@ def serve_command(uri: str, host: str, port: int) -> list[str]:
 
 
 def serve_environment(options: RegistryOptions) -> dict[str, str]:
-    """This process's, with the store and the settings of serving; MLflow starts `uvicorn` by its name."""
+    """This process's, with the store and the settings of serving; MLflow starts `uvicorn` by its name.
+
+    Two threads judge the candidates of a request where there are two cores, unless RECSYS_THREADS says otherwise.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**os.environ, **ENVIRONMENT, "PATH": path, "MLFLOW_TRACKING_URI": options.tracking_uri}
+    own = {"RECSYS_THREADS": str(min(2, usable_cores()))}
+    return {**own, **os.environ, **ENVIRONMENT, "PATH": path, "MLFLOW_TRACKING_URI": options.tracking_uri}

@@ -1,6 +1,7 @@
 """The MLflow face of a Recommender. MLflow runs this file as a script when the model is loaded."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from .recommender import Recommender
 
 COLUMNS = ("customer_id", "basket", "options")
+THREADS = "RECSYS_THREADS"  # environment variable: threads that judge the candidates of a request
 SERVED = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"  # set by MLflow's scoring server
 ANSWER = pd.Index(
     (
@@ -26,7 +28,8 @@ class RecommenderModel(PythonModel):
     """Rows of (customer_id, basket, options) → rows of lists; see docs/serving.md for the contract."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        self.recommender = Recommender.load(Path(context.artifacts["recommender"]))
+        threads = _threads(os.environ.get(THREADS, "1"))
+        self.recommender = replace(Recommender.load(Path(context.artifacts["recommender"])), threads=threads)
         given = context.model_config or {}
         if given.get("warm", True):
             self.recommender.warm()
@@ -50,6 +53,12 @@ class RecommenderModel(PythonModel):
         for row, answer in zip(cells, answers, strict=True):
             row[:] = [getattr(answer, name, self.version) for name in ANSWER]
         return pd.DataFrame(cells, model_input.index, ANSWER, dtype=object, copy=False)
+
+
+def _threads(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 64):
+        raise ValueError(f"{THREADS}={text!r}; give a number from 1 to 64")
+    return int(text)
 
 
 def _columns(frame: pd.DataFrame) -> dict[Any, list[Any]]:

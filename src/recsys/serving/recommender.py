@@ -60,6 +60,7 @@ class Recommender:
     worth: Worth
     contender: str = "hybrid"
     kit: OfferKit | None = None
+    threads: int = 1  # of LightGBM
 
     @classmethod
     def of(
@@ -182,7 +183,7 @@ class Recommender:
         barred = self._barred(requests)
         k = max(r.options.k for r in requests)
         sources = history_scores(self.models, queries) | cart_scores(self.models, queries)
-        ranked = rank(self.models, self.hybrid, queries, barred, sources)
+        ranked = rank(self.models, self.hybrid, queries, barred, sources, self.threads)
         chances = _by_item(ranked, queries.cart.shape)
         floors = np.array([r.options.min_probability for r in requests])
         silent = ~(queries.has_history | queries.has_cart)
