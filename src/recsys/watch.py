@@ -16,7 +16,7 @@ from recsys.config import Config, as_dict
 from recsys.data.cells import moment_of
 from recsys.data.checked_store import read_checked
 from recsys.errors import InputError
-from recsys.monitoring import charts
+from recsys.monitoring import charts, list_profile
 from recsys.monitoring.checks import STOP, WARN, plain, sentences, worst
 from recsys.monitoring.list_checks import compare_lists
 from recsys.monitoring.list_profile import profile_lists
@@ -90,7 +90,10 @@ def _orders(config: Config, ingested: Path, out: Path) -> None:
 
 
 def _lists(config: Config, ingested: Path, packaged: Path, out: Path) -> None:
-    checked, model = read_checked(ingested / "checked", COLUMNS), Recommender.load(packaged / "recommender")
+    checked, model = (
+        read_checked(ingested / "checked", list_profile.COLUMNS),
+        Recommender.load(packaged / "recommender"),
+    )
     found = profile_lists(model, checked.lines, checked.catalog, config.monitoring, digest_of(recipe(config)))
     write_json(out / "profile.json", found)
 

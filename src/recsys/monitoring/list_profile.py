@@ -13,6 +13,7 @@ from recsys.monitoring.options import MonitoringOptions
 from recsys.monitoring.order_profile import NOBODY, category_level, hash_of
 from recsys.serving.recommender import Answer, Recommender
 
+COLUMNS = ["order_id", "customer_id", "item_id", "ordered_at"]  # of the orders that are looked at
 CARTS = 3  # customers for each anonymous cart
 K = 10  # length of the lists
 PARTS = ("head", "middle", "tail")  # of the lines of the recent days, a third each
