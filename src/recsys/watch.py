@@ -90,10 +90,8 @@ def _orders(config: Config, ingested: Path, out: Path) -> None:
 
 
 def _lists(config: Config, ingested: Path, packaged: Path, out: Path) -> None:
-    checked, model = (
-        read_checked(ingested / "checked", list_profile.COLUMNS),
-        Recommender.load(packaged / "recommender"),
-    )
+    checked = read_checked(ingested / "checked", list_profile.COLUMNS)
+    model = Recommender.load(packaged / "recommender")
     found = profile_lists(model, checked.lines, checked.catalog, config.monitoring, digest_of(recipe(config)))
     write_json(out / "profile.json", found)
 
