@@ -6,7 +6,7 @@
 kept and one request is under way at a time; each is asked over HTTP, then in process, so that whatever else the machine
 does meets both alike. The first requests of each kind warm both up and are not counted. Fails where the two answers
 differ. Then CLIENTS ask at the same time, each over a connection of its own, by customer and cart. Run with
-OPENBLAS_NUM_THREADS=1 and RECSYS_THREADS=2, as the server does; it inherits another RECSYS_THREADS.
+what `recsys serve` sets (`benchmarks.request_time`); it inherits another RECSYS_THREADS.
 """
 
 import argparse

@@ -4,7 +4,9 @@
 
 Also the ranker's share, many requests in one call by one process, and memory. implicit ranks all items by the factors
 of the champion's ALS, computing the customer's anew as ours does: no other models, no rules, no reasons.
-Run with OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive RECSYS_THREADS=2, as `recsys serve` does.
+Run with what `recsys serve` sets:
+
+    OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive RECSYS_THREADS=2 PANDAS_FUTURE_INFER_STRING=0
 """
 
 import argparse
