@@ -127,7 +127,9 @@ def test_the_model_has_a_signature_and_an_example(downloaded):
 def test_the_parent_run_holds_params_metrics_data_and_tags(client, run, trained):
     read = {name: options for name, options in as_dict(trained.config).items() if name not in ("tune", "scoring")}
     wanted = {name: str(value)[:500] for name, value in flatten(read).items()}
-    assert run.data.params == wanted | {"version": run.info.run_id, "warm": "True"}, "MLflow adds what the model is told"
+    assert run.data.params == wanted | {"version": run.info.run_id, "warm": "True"}, (
+        "MLflow adds what the model is told"
+    )
     assert run.info.status == "FINISHED"
     found = json.loads((trained.report / "metrics.json").read_text())
     assert run.data.metrics["primary"] == pytest.approx(found["primary_value"])
