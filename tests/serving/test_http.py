@@ -172,6 +172,7 @@ def test_make_serve_serves_the_champion_with_one_worker(trained, monkeypatch):
     environment = serve_environment(trained.config.registry)
     assert environment.items() >= ENVIRONMENT.items()
     assert environment["OPENBLAS_NUM_THREADS"] == "1"
+    assert (environment["OMP_WAIT_POLICY"], environment["PANDAS_FUTURE_INFER_STRING"]) == ("passive", "0")
     assert environment["RECSYS_THREADS"] in ("1", "2")
     monkeypatch.setenv("RECSYS_THREADS", "7")
     assert serve_environment(trained.config.registry)["RECSYS_THREADS"] == "7"
